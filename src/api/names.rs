@@ -1,0 +1,37 @@
+//! Labels, annotations and names that stand in the cluster. They are for good: others read them.
+
+/// The API group of all kinds.
+pub const GROUP: &str = "tidegate.io";
+/// The one version.
+pub const VERSION: &str = "v1alpha1";
+/// The field manager of every write.
+pub const FIELD_MANAGER: &str = "tidegate";
+
+/// Label: the Rollout an object belongs to.
+pub const ROLLOUT_LABEL: &str = "tidegate.io/rollout";
+/// Label on objects and pods, and the key of the pin in a Service's selector: the revision's hash.
+pub const REVISION_LABEL: &str = "tidegate.io/revision";
+/// Label on a revision's Services: the application Service that they stand for.
+pub const SERVICE_LABEL: &str = "tidegate.io/service";
+/// Annotation on Services and routes while a run uses them: the run's name.
+pub const RUN_ANNOTATION: &str = "tidegate.io/run";
+/// Annotation on a ControllerRevision: an ordinal that rises with each promotion; the largest is the last proven.
+pub const PROVEN_ANNOTATION: &str = "tidegate.io/last-proven";
+/// Annotation on a revision's Deployment: digest of the source it was made from.
+pub const SOURCE_ANNOTATION: &str = "tidegate.io/source-generation";
+/// Annotation on a Rollout: let go of everything at once when it is deleted.
+pub const ORPHAN_ANNOTATION: &str = "tidegate.io/orphan";
+/// Finalizer on a Rollout: routes, Services and the referenced Deployment get their owners' form first.
+pub const FINALIZER: &str = "tidegate.io/restore";
+
+/// Name of a revision's ControllerRevision, Deployment: `<rollout>-<hash>`.
+pub fn revision_name(rollout: &str, revision: &str) -> String {
+    format!("{rollout}-{revision}")
+}
+
+/// Name of a revision's Service for one application Service: cut so that it is a DNS label.
+pub fn revision_service_name(service: &str, revision: &str) -> String {
+    let room = 63 - 1 - revision.len();
+    let stem: String = service.chars().take(room).collect();
+    format!("{}-{revision}", stem.trim_end_matches('-'))
+}

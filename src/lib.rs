@@ -1,0 +1,9 @@
+//! Tidegate: progressive delivery for Kubernetes. Traffic moves step by step on evidence, and back by itself.
+//!
+//! The layers, lowest first: `api`; `engine` and `stats`; `workload`, `traffic`, `measure`; `controller`; `view`, `cli`.
+//! Nothing low imports anything high; `tests/layers.rs` guards it.
+
+pub mod api;
+pub mod controller;
+pub mod engine;
+pub mod stats;
