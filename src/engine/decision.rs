@@ -92,10 +92,11 @@ pub enum Action {
     Unpin {
         service: String,
     },
-    /// Edit a route.
+    /// Edit a route. `total` is the sum that the application's share of a rule is split in (100 to 100,000): exact for the whole plan.
     Route {
-        kind: String,
-        name: String,
+        original: Box<RunRoute>,
+        canary: Revision,
+        total: u32,
         edit: RouteEdit,
     },
     /// Create the preview Service, or let it select another revision.
