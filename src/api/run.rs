@@ -29,6 +29,9 @@ pub struct RolloutRunSpec {
     pub stable: String,
     /// The revision under test (its hash).
     pub canary: String,
+    /// The RolloutAction of type Retry that asked for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub requested_by: Option<String>,
     /// The steps and the soak.
     pub plan: Plan,
     /// The resolved analysis.
@@ -145,6 +148,9 @@ pub struct RolloutRunStatus {
     /// RFC 3339 time at which the present weight was first seen accepted on every route; absent until then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub settled_at: Option<String>,
+    /// `seq` at that moment: evidence for an older one does not let the run advance.
+    #[serde(default)]
+    pub settled_seq: i64,
     /// Time spent, which no clock jump can change.
     #[serde(default)]
     pub credits: Credits,
@@ -172,6 +178,12 @@ pub struct RolloutRunStatus {
     /// The decisions, oldest first.
     #[serde(default)]
     pub decisions: DecisionLog,
+    /// RolloutActions that took effect here, newest last: each counts once.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub consumed: Vec<String>,
+    /// While going back: what the outcome will be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ending: Option<RunOutcome>,
     /// What became of the attempt; absent while it is open.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outcome: Option<RunOutcome>,
