@@ -27,7 +27,9 @@ const PATIENCE_MILLIS: u64 = 60_000;
 /// One pass of a run that goes back to stable.
 pub(super) fn go_back(active: &mut Active, draft: &mut Draft) -> Situation {
     draft.wake(SHORT_POLL_MILLIS);
-    intent::too_late(active, draft);
+    if !active.moved {
+        intent::too_late(active, draft);
+    }
     let target = stable_can_take(active, draft);
     if active.routed() {
         course::lower(active, draft, target);
@@ -89,7 +91,9 @@ fn loser_has_pods(active: &Active) -> bool {
 /// One pass of a promoted run: the Services flip to the winner, then the routes get their owners' form.
 pub(super) fn finish(active: &mut Active, draft: &mut Draft) -> Situation {
     draft.wake(SHORT_POLL_MILLIS);
-    intent::too_late(active, draft);
+    if !active.moved {
+        intent::too_late(active, draft);
+    }
     let (winner, loser) = (active.spec.canary.clone(), active.spec.stable.clone());
     if active.moved || active.world.services.iter().any(|service| service.state.is_absent()) {
         return finishing(active);

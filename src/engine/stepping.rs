@@ -45,6 +45,11 @@ pub(super) fn pass(active: &mut Active, draft: &mut Draft) -> Situation {
 /// Time is credited to the bake while the step stands at its weight with its pods, to the deadline while it waits for
 /// pods or the route, and to nothing while it is held.
 fn credit(active: &mut Active, waiting: Option<&Waiting>) {
+    let held =
+        contention::obstacle(active).is_some() || (active.status.settled_at.is_none() && held_back(active).is_some());
+    if held {
+        return;
+    }
     let elapsed = active.world.elapsed_millis;
     let credits = &mut active.status.credits;
     match waiting {
