@@ -11,10 +11,20 @@ import (
 	"syscall"
 )
 
+// aliveDescriptor is a pipe that the process outside holds open. The parent-death signal is
+// not enough: the kernel forgets it when a process enters a user namespace.
+const aliveDescriptor = 3
+
 // FirstMain starts the supervisor, reaps until it has ended, and returns its exit code.
 func FirstMain(folder string) int {
 	signals := make(chan os.Signal, 8)
 	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
+	syscall.CloseOnExec(aliveDescriptor)
+	go func() {
+		alive := os.NewFile(aliveDescriptor, "alive")
+		_, _ = alive.Read(make([]byte, 1)) // returns at the end of file, when the process outside is gone
+		os.Exit(128 + int(syscall.SIGKILL))
+	}()
 	if err := setUpNamespaces(); err != nil {
 		return fail(err)
 	}

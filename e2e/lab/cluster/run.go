@@ -16,7 +16,6 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
-	"path/filepath"
 	"syscall"
 	"time"
 
@@ -104,11 +103,11 @@ func outside(chosen options) int {
 	if err != nil {
 		return fail(err)
 	}
-	folder, err := makeFolder()
+	folder, remove, err := makeFolder(time.Now())
 	if err != nil {
 		return fail(err)
 	}
-	defer os.RemoveAll(folder)
+	defer remove()
 	if chosen.keepLogs != "" {
 		defer keepLogs(folder, chosen.keepLogs)
 	}
@@ -122,24 +121,6 @@ func outside(chosen options) int {
 func fail(err error) int {
 	fmt.Fprintf(os.Stderr, "lab: %v\n", err)
 	return exitFailed
-}
-
-// makeFolder avoids a long TMPDIR: the path of a unix socket may have 107 bytes at most.
-func makeFolder() (string, error) {
-	parent := os.TempDir()
-	if len(parent) > 60 {
-		parent = "/tmp"
-	}
-	folder, err := os.MkdirTemp(parent, "tidegate-lab-")
-	if err != nil {
-		return "", fmt.Errorf("failed to make the lab's folder: %w", err)
-	}
-	for _, name := range []string{"logs/pods", "bin"} {
-		if err := os.MkdirAll(filepath.Join(folder, name), 0o755); err != nil {
-			return "", fmt.Errorf("failed to make the lab's folder: %w", err)
-		}
-	}
-	return folder, nil
 }
 
 // enter starts the first process inside and waits for it, passing signals on.
@@ -164,14 +145,17 @@ func enter(chosen options, set parts.Set, folder string) (int, error) {
 	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
 	command := exec.Command(binary, "inside", "first", folder)
 	command.Stdin, command.Stdout, command.Stderr = os.Stdin, os.Stdout, os.Stderr
-	command.SysProcAttr = &syscall.SysProcAttr{Cloneflags: parts.CloneFlags()}
-	if os.Geteuid() != 0 {
-		command.SysProcAttr.UidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getuid(), Size: 1}}
-		command.SysProcAttr.GidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getgid(), Size: 1}}
+	command.SysProcAttr = parts.Separate()
+	alive, hold, err := os.Pipe()
+	if err != nil {
+		return 0, fmt.Errorf("failed to make a pipe: %w", err)
 	}
+	defer hold.Close()
+	command.ExtraFiles = []*os.File{alive} // becomes aliveDescriptor
 	if err := spawn.Start(command); err != nil {
 		return 0, fmt.Errorf("failed to enter the lab's namespaces: %w", err)
 	}
+	_ = alive.Close()
 	ended := make(chan struct{})
 	go passSignals(signals, ended, command)
 	go forwarder.announce(plan, ended)
@@ -201,15 +185,4 @@ func exitCode(state *os.ProcessState) int {
 		return 128 + int(status.Signal())
 	}
 	return state.ExitCode()
-}
-
-func keepLogs(folder, target string) {
-	err := os.MkdirAll(target, 0o755)
-	if err == nil {
-		// CopyFS refuses to overwrite; a folder per lab keeps the runs apart.
-		err = os.CopyFS(filepath.Join(target, filepath.Base(folder)), os.DirFS(filepath.Join(folder, "logs")))
-	}
-	if err != nil {
-		fmt.Fprintf(os.Stderr, "lab: failed to keep the logs: %v\n", err)
-	}
 }

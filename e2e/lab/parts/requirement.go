@@ -32,15 +32,17 @@ func requireBuildTools(missing []Part) error {
 	return nil
 }
 
-// CloneFlags is what separates a lab from the machine: a network of its own, so that every
+// Separate is what keeps a lab apart from the machine: a network of its own, so that every
 // pod address can be local and ports never collide; and processes of its own, so that
 // the kernel ends all of them with the first.
-func CloneFlags() uintptr {
-	flags := uintptr(syscall.CLONE_NEWNET | syscall.CLONE_NEWPID | syscall.CLONE_NEWNS)
+func Separate() *syscall.SysProcAttr {
+	attributes := &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET | syscall.CLONE_NEWPID | syscall.CLONE_NEWNS}
 	if os.Geteuid() != 0 {
-		flags |= syscall.CLONE_NEWUSER
+		attributes.Cloneflags |= syscall.CLONE_NEWUSER
+		attributes.UidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getuid(), Size: 1}}
+		attributes.GidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getgid(), Size: 1}}
 	}
-	return flags
+	return attributes
 }
 
 // RequireNamespaces checks that a lab can be separated from the machine.
@@ -49,11 +51,7 @@ func RequireNamespaces() error {
 		return errors.New("the lab sets up its network with `ip`, which is not on PATH; install iproute2")
 	}
 	command := exec.Command("ip", "link", "show")
-	command.SysProcAttr = &syscall.SysProcAttr{Cloneflags: CloneFlags()}
-	if os.Geteuid() != 0 {
-		command.SysProcAttr.UidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getuid(), Size: 1}}
-		command.SysProcAttr.GidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getgid(), Size: 1}}
-	}
+	command.SysProcAttr = Separate()
 	output, err := command.CombinedOutput()
 	if err == nil {
 		return nil
