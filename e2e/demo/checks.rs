@@ -24,14 +24,23 @@ pub fn all(tally: &Tally, stories: &[Story; 3], status: &Value, rollout: &Value)
         check(
             "no request failed but those that v3 answered with 500",
             tally.failed() == failed_v3 && tally.sent == tally.answered,
-            &format!("{} sent, {} answered, {} failed, {failed_v3} of them v3's", tally.sent, tally.answered, tally.failed()),
+            &format!(
+                "{} sent, {} answered, {} failed, {failed_v3} of them v3's",
+                tally.sent,
+                tally.answered,
+                tally.failed()
+            ),
         ),
         check(
             "v3 was taken back by the error budget",
             reverted.run["status"]["outcome"] == "Reverted" && reason(reverted) == "BudgetSpent",
             &message(reverted),
         ),
-        check("v3 spent its allowance in under half a minute", seconds_at_weight(reverted) < 30.0, &format!("{:.0} s at its weight", seconds_at_weight(reverted))),
+        check(
+            "v3 spent its allowance in under half a minute",
+            seconds_at_weight(reverted) < 30.0,
+            &format!("{:.0} s at its weight", seconds_at_weight(reverted)),
+        ),
         check(
             "v4 was taken back by the deadline",
             late.run["status"]["outcome"] == "Reverted" && reason(late) == "NotReady",

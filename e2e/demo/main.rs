@@ -3,9 +3,9 @@
 //!
 //! It prints the timeline and the load generator's count, and exits 0 only if all of it held.
 
+mod checks;
 #[path = "../support/mod.rs"]
 mod support;
-mod checks;
 mod timeline;
 
 use serde_json::json;

@@ -49,7 +49,11 @@ impl<'a> Timeline<'a> {
         for entry in entries.iter().filter(|entry| entry["seq"].as_i64() > Some(printed.get())) {
             let (weight, reason) = (&entry["weight"], entry["reason"].as_str().unwrap_or_default());
             let message = entry["message"].as_str().unwrap_or_default();
-            println!("  {:>6.1}s  weight {:>4}  {reason:<14} {message}", self.begin.elapsed().as_secs_f64(), weight.to_string());
+            println!(
+                "  {:>6.1}s  weight {:>4}  {reason:<14} {message}",
+                self.begin.elapsed().as_secs_f64(),
+                weight.to_string()
+            );
             printed.set(entry["seq"].as_i64().unwrap_or_default());
         }
     }

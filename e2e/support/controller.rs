@@ -22,9 +22,9 @@ pub struct Controller {
 impl Controller {
     pub fn start(space: &Space, binary: &str) -> Self {
         let port = 20_000 + (std::process::id() % 500) as u16 * 40 + NEXT_PORT.fetch_add(1, Ordering::Relaxed);
-        let log = PathBuf::from(lab("TIDEGATE_LAB_DIR")).join("logs").join(format!("controller-{}.log", space.namespace));
-        let mut controller =
-            Self { child: None, binary: binary.into(), namespace: space.namespace.clone(), port, log };
+        let log =
+            PathBuf::from(lab("TIDEGATE_LAB_DIR")).join("logs").join(format!("controller-{}.log", space.namespace));
+        let mut controller = Self { child: None, binary: binary.into(), namespace: space.namespace.clone(), port, log };
         controller.restart();
         controller
     }

@@ -23,7 +23,8 @@ pub struct Space {
 
 /// A path that the lab gives to what runs inside it.
 pub fn lab(variable: &str) -> String {
-    std::env::var(variable).unwrap_or_else(|_| panic!("{variable} is not set: run this inside the lab (make test, make demo)"))
+    std::env::var(variable)
+        .unwrap_or_else(|_| panic!("{variable} is not set: run this inside the lab (make test, make demo)"))
 }
 
 impl Space {
@@ -32,7 +33,8 @@ impl Space {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let path = PathBuf::from(lab("TIDEGATE_LAB_DIR")).join("kubeconfig-admin");
         let file = Kubeconfig::read_from(path).expect("the lab's kubeconfig");
-        let config = Config::from_custom_kubeconfig(file, &KubeConfigOptions::default()).await.expect("a client config");
+        let config =
+            Config::from_custom_kubeconfig(file, &KubeConfigOptions::default()).await.expect("a client config");
         let client = Client::try_from(config).expect("a client");
         let space = Self { client, namespace: stem.to_owned() };
         space.crds().await;
@@ -70,7 +72,8 @@ impl Space {
     }
 
     pub fn api(&self, kind: Kind) -> Api<DynamicObject> {
-        let resource = ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk(kind.group, kind.version, kind.kind), kind.plural);
+        let resource =
+            ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk(kind.group, kind.version, kind.kind), kind.plural);
         if kind.namespaced {
             Api::namespaced_with(self.client.clone(), &self.namespace, &resource)
         } else {
@@ -89,7 +92,13 @@ impl Space {
     }
 
     /// Server-side apply, as `kubectl apply --server-side --field-manager=MANAGER [--force-conflicts]` does it.
-    pub async fn apply_as(&self, manager: &str, force: bool, kind: Kind, document: Value) -> Result<Value, kube::Error> {
+    pub async fn apply_as(
+        &self,
+        manager: &str,
+        force: bool,
+        kind: Kind,
+        document: Value,
+    ) -> Result<Value, kube::Error> {
         let name = document["metadata"]["name"].as_str().expect("a name").to_owned();
         let mut params = PatchParams::apply(manager).validation_strict();
         params.force = force;
