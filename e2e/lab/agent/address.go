@@ -55,6 +55,21 @@ func (a *addresses) take() (string, error) {
 	}
 }
 
+// claim keeps the address of a pod that an earlier agent started; it reports whether it is free.
+func (a *addresses) claim(text string) bool {
+	address, err := netip.ParseAddr(text)
+	if err != nil || !a.network.Contains(address) {
+		return false
+	}
+	a.mutex.Lock()
+	defer a.mutex.Unlock()
+	if a.taken[address] {
+		return false
+	}
+	a.taken[address] = true
+	return true
+}
+
 func (a *addresses) release(text string) {
 	address, err := netip.ParseAddr(text)
 	if err != nil {

@@ -43,3 +43,16 @@ func mustTake(t *testing.T, all *addresses) string {
 	}
 	return address
 }
+
+func TestAClaimedAddressIsNotHandedOut(t *testing.T) {
+	all, err := newAddresses("10.0.0.0/29", "10.0.0.1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !all.claim("10.0.0.2") || all.claim("10.0.0.2") || all.claim("10.1.0.2") {
+		t.Error("only a free address of the network can be claimed, and only once")
+	}
+	if got := mustTake(t, all); got != "10.0.0.3" {
+		t.Errorf("got %s, want the one after the claimed", got)
+	}
+}

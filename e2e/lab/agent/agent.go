@@ -97,6 +97,7 @@ func run(ctx context.Context, kubeconfig, binFolder, logFolder string) error {
 		return err
 	}
 	go node.renew(ctx)
+	go serveLogs(logFolder)
 	if err := running.watch(ctx); err != nil {
 		return err
 	}

@@ -66,15 +66,14 @@ func (p *pod) run(ctx context.Context) {
 		p.awaitDeletion(ctx)
 		return
 	}
-	address, err := p.agent.addresses.take()
-	if err != nil {
+	if err := p.adopt(); err != nil {
 		log.Printf("%s/%s: %v", p.object.Namespace, p.object.Name, err)
 		p.awaitDeletion(ctx)
 		return
 	}
-	p.address = address
-	p.facts = newFacts(address, time.Now())
-	p.startProcess(ctx)
+	if p.object.DeletionTimestamp == nil {
+		p.startProcess(ctx)
+	}
 	for {
 		if p.object.DeletionTimestamp != nil {
 			p.terminate(ctx)
@@ -91,6 +90,25 @@ func (p *pod) run(ctx context.Context) {
 			return
 		}
 	}
+}
+
+// adopt gives the pod its address. A pod of an earlier agent keeps what the API already says of
+// it: an address cannot change, and its process has ended with that agent.
+func (p *pod) adopt() error {
+	if known := p.object.Status.PodIP; known != "" && p.agent.addresses.claim(known) {
+		p.address = known
+	} else {
+		address, err := p.agent.addresses.take()
+		if err != nil {
+			return err
+		}
+		p.address = address
+	}
+	p.facts = newFacts(p.address, time.Now())
+	if statuses := p.object.Status.ContainerStatuses; len(statuses) > 0 {
+		p.facts.restarts = statuses[0].RestartCount + 1
+	}
+	return nil
 }
 
 // step handles one event and reports whether the pod goes on.

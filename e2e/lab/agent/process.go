@@ -43,8 +43,7 @@ func startProcess(object *corev1.Pod, environment []string, agent *agent) (*proc
 	if err != nil {
 		return nil, err
 	}
-	name := fmt.Sprintf("%s_%s.log", object.Namespace, object.Name)
-	output, err := os.OpenFile(filepath.Join(agent.logFolder, name), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o644)
+	output, err := os.OpenFile(logPath(agent.logFolder, object.Namespace, object.Name), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o644)
 	if err != nil {
 		return nil, fmt.Errorf("failed to open the log: %w", err)
 	}

@@ -18,7 +18,7 @@ import (
 )
 
 const (
-	stopLimit  = 10 * time.Second // between SIGTERM and SIGKILL
+	stopLimit  = 3 * time.Second // between SIGTERM and SIGKILL; the API server alone would take ten
 	readyLimit = 60 * time.Second
 	readyPause = 50 * time.Millisecond
 	tailBytes  = 3000

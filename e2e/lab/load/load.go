@@ -21,6 +21,9 @@ import (
 	"time"
 )
 
+// mostWorkers bounds the connections, each of which is a file descriptor.
+const mostWorkers = 20_000
+
 // Options is the command line after validation.
 type Options struct {
 	URL      string
@@ -60,7 +63,7 @@ func parse(args []string) (Options, error) {
 	flags.StringVar(&options.Host, "host", "", "the Host header, if not the URL's")
 	flags.Float64Var(&options.Rate, "rate", 10, "requests per second")
 	flags.DurationVar(&options.Duration, "duration", 0, "how long; 0 means until a signal")
-	flags.IntVar(&options.Workers, "workers", 1000, "most requests in flight; one more is counted as error:overload")
+	flags.IntVar(&options.Workers, "workers", 0, "most requests in flight (default rate times timeout); one more is counted as error:overload")
 	flags.DurationVar(&options.Timeout, "timeout", 5*time.Second, "how long to wait for an answer")
 	flags.StringVar(&options.Out, "out", "", "the file to write the tally to, once a second")
 	if err := flags.Parse(args); err != nil {
@@ -73,8 +76,15 @@ func parse(args []string) (Options, error) {
 		return options, errors.New("--out is required")
 	case options.Rate <= 0 || options.Rate > 100_000:
 		return options, errors.New("--rate must be above 0 and at most 100000")
-	case options.Workers < 1:
-		return options, errors.New("--workers must be at least 1")
+	case options.Workers < 0 || options.Workers > mostWorkers:
+		return options, fmt.Errorf("--workers must be at most %d", mostWorkers)
+	case options.Timeout <= 0:
+		return options, errors.New("--timeout must be above 0")
+	}
+	if options.Workers == 0 {
+		// More cannot be in flight: whatever is older has timed out. A busy machine that
+		// stalls for a second must not look like a gateway that fails.
+		options.Workers = min(int(options.Rate*options.Timeout.Seconds())+100, mostWorkers)
 	}
 	return options, nil
 }
