@@ -53,7 +53,7 @@ async fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Pause(intent) => intent::run(connection, intent.of(crate::api::ActionType::Pause)).await,
         Command::Resume(intent) => intent::run(connection, intent.of(crate::api::ActionType::Resume)).await,
         Command::Restart(intent) => intent::run(connection, intent.of(crate::api::ActionType::Restart)).await,
-        Command::Crds => Terminal::stdout().print(&crds()),
+        Command::Crds => Terminal::stdout().print(&crate::api::crds_yaml()),
         Command::Controller(controller) => controller::run(connection, &controller).await,
         Command::Version => Terminal::stdout().print(&format!("tidegate {}\n", env!("CARGO_PKG_VERSION"))),
         Command::Completion { shell } => Terminal::stdout().print(&completion(shell)),
@@ -69,10 +69,6 @@ fn command(called_as: &str) -> clap::Command {
 fn called_as() -> String {
     let path = std::env::args_os().next().map(std::path::PathBuf::from);
     path.and_then(|path| Some(path.file_stem()?.to_string_lossy().into_owned())).unwrap_or_default()
-}
-
-fn crds() -> String {
-    String::new()
 }
 
 fn completion(shell: clap_complete::Shell) -> String {

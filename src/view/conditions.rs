@@ -18,18 +18,28 @@ pub fn abnormal(scene: &Scene) -> Vec<(Line, Vec<Line>)> {
             None => shown.push((vec![word], condition)),
         }
     }
-    shown.into_iter().map(|(words, condition)| lines(&words.join(", "), condition)).collect()
+    shown.into_iter().map(|(words, condition)| lines(scene, &words.join(", "), condition)).collect()
 }
 
-/// The sentence on the condition's line; one with several problems has a line for each.
-fn lines(words: &str, condition: &Condition) -> (Line, Vec<Line>) {
-    let problems: Vec<&str> = condition.message.split("; ").filter(|problem| !problem.is_empty()).collect();
+/// The sentence on the condition's line, unless the page begins with it; several problems have a line each.
+fn lines(scene: &Scene, words: &str, condition: &Condition) -> (Line, Vec<Line>) {
     let head = Line::toned(Tone::Attention, format!("{words} ({})", condition.reason));
-    match problems.as_slice() {
+    match problems(condition).as_slice() {
         [] => (head, Vec::new()),
+        [problem] if *problem == scene.message() => (head, Vec::new()),
         [problem] => (head.and(Tone::Plain, format!(": {problem}")), Vec::new()),
         several => (head, several.iter().map(|problem| Line::plain(*problem)).collect()),
     }
+}
+
+fn problems(condition: &Condition) -> Vec<&str> {
+    condition.message.split("; ").filter(|problem| !problem.is_empty()).collect()
+}
+
+/// The Rollout's message is a list of problems that is shown with the conditions.
+pub fn says_message(scene: &Scene) -> bool {
+    let mut shown = scene.conditions().iter().filter(|condition| is_abnormal(condition, scene.phase()));
+    shown.any(|condition| condition.message == scene.message() && problems(condition).len() > 1)
 }
 
 fn is_abnormal(condition: &Condition, phase: Option<Phase>) -> bool {
@@ -53,8 +63,9 @@ pub fn hints(scene: &Scene) -> Vec<String> {
     let reasons = std::iter::once(scene.reason()).chain(of_conditions).flatten();
     let mut hints = Vec::new();
     for hint in reasons.filter_map(Reason::hint) {
+        let said = scene.message().contains(hint);
         let hint = filled(hint, scene);
-        if !hints.contains(&hint) {
+        if !said && !hints.contains(&hint) {
             hints.push(hint);
         }
     }

@@ -10,15 +10,14 @@ pub fn next(scene: &Scene) -> Option<String> {
     let (run, record) = (scene.run?, scene.record()?);
     let since_written = scene.since_written()?;
     match record.phase {
-        RunPhase::Stepping if record.paused || scene.rollout.spec.paused => Some("waits for a person to resume".into()),
+        RunPhase::Stepping | RunPhase::Soaking if scene.rollout.spec.paused => {
+            Some("waits until spec.paused is false".into())
+        }
+        RunPhase::Stepping | RunPhase::Soaking if record.paused => Some("waits for a person to resume".into()),
         RunPhase::Stepping => in_step(scene, run, record, since_written),
         RunPhase::Soaking => {
-            let left = left(run.spec.plan.soak.as_millis(), record, since_written);
-            Some(if left == 0 {
-                "promoted now".into()
-            } else {
-                format!("soak ends in {}, then promoted", length(left))
-            })
+            let left = steps::left(scene, run.spec.plan.soak.as_millis(), record)?;
+            Some(ending("soak", left, "promoted", &[], hold(scene)))
         }
         RunPhase::Finishing => Some("routes and Services get their owners' form again".into()),
         RunPhase::Aborting => Some("all traffic goes back to the stable revision".into()),
@@ -29,27 +28,28 @@ pub fn next(scene: &Scene) -> Option<String> {
 fn in_step(scene: &Scene, run: &RolloutRun, record: &RolloutRunStatus, since_written: u64) -> Option<String> {
     let step = scene.step()?;
     if record.settled_at.is_none() {
-        return Some(getting_ready(run, record, since_written));
+        return Some(getting_ready(scene, run, record, since_written));
     }
-    let then = then(run, record);
-    let missing = steps::missing_approvals(step, record);
-    let left = left(step.bake.as_millis(), record, since_written);
-    let left = if record.skip_bake || record.skip_all { 0 } else { left };
-    Some(match (left, missing.is_empty()) {
-        (0, true) => match record.reason.filter(|reason| is_hold(*reason)) {
-            Some(reason) => format!("{then} as soon as nothing holds it ({})", reason.word()),
-            None => format!("{then} now"),
-        },
-        (0, false) => format!("{then} once there is {}", missing.join(" and ")),
-        (left, true) => format!("bake ends in {}, then {then}", length(left)),
-        (left, false) => format!("bake ends in {}; {then} once there is {}", length(left), missing.join(" and ")),
-    })
+    let left = if record.skip_bake || record.skip_all { 0 } else { steps::left(scene, step.bake.as_millis(), record)? };
+    Some(ending("bake", left, &then(run, record), &steps::missing_approvals(step, record), hold(scene)))
+}
+
+fn ending(what: &str, left: u64, then: &str, missing: &[String], hold: Option<Reason>) -> String {
+    match (left, missing, hold) {
+        (0, [], None) => format!("{then} now"),
+        (0, [], Some(reason)) => format!("{then} as soon as nothing holds it ({})", reason.word()),
+        (0, missing, _) => format!("{then} once there is {}", missing.join(" and ")),
+        (left, [], _) => format!("{what} ends in {}, then {then}", length(left)),
+        (left, missing, _) => {
+            format!("{what} ends in {}; {then} once there is {}", length(left), missing.join(" and "))
+        }
+    }
 }
 
 /// Before the step's weight is accepted everywhere, the progress deadline runs while pods or routes are waited for.
-fn getting_ready(run: &RolloutRun, record: &RolloutRunStatus, since_written: u64) -> String {
+fn getting_ready(scene: &Scene, run: &RolloutRun, record: &RolloutRunStatus, since_written: u64) -> String {
     let weight = run.spec.plan.steps.get(record.step as usize).map(|step: &PlanStep| step.weight).unwrap_or_default();
-    let waits = matches!(record.reason, Some(Reason::WaitingForPods | Reason::WaitingForRoute));
+    let waits = matches!(scene.reason(), Some(Reason::WaitingForPods | Reason::WaitingForRoute));
     let spent = record.credits.deadline_millis + if waits { since_written } else { 0 };
     match run.spec.progress_deadline.as_millis().saturating_sub(spent) {
         0 => "reverts: the progress deadline is over".into(),
@@ -66,13 +66,11 @@ fn then(run: &RolloutRun, record: &RolloutRunStatus) -> String {
     }
 }
 
-/// Time left of a bake or soak: the credit in the record, and what has passed since it was written.
-fn left(whole_millis: u64, record: &RolloutRunStatus, since_written: u64) -> u64 {
-    let passed = if record.settled_at.is_some() { since_written } else { 0 };
-    whole_millis.saturating_sub(record.credits.bake_millis + passed)
+/// The reason that keeps a step from ending although its time is over.
+fn hold(scene: &Scene) -> Option<Reason> {
+    scene.reason().filter(|reason| is_hold(*reason))
 }
 
-/// Reasons that keep a step from ending although its bake is over.
 const fn is_hold(reason: Reason) -> bool {
     matches!(
         reason,
@@ -80,10 +78,13 @@ const fn is_hold(reason: Reason) -> bool {
             | Reason::NoCanaryTraffic
             | Reason::SharedDegradation
             | Reason::BudgetHalfSpent
-            | Reason::InsufficientEvidence
             | Reason::Inconclusive
             | Reason::RouteContended
             | Reason::ServiceContended
             | Reason::Warmup
+            | Reason::WaitingForPods
+            | Reason::WaitingForRoute
+            | Reason::ApiUnavailable
+            | Reason::InvalidSpec
     )
 }

@@ -4,7 +4,7 @@ use super::{
     Line, Scene, Tone,
     age::{clock, length},
 };
-use crate::api::{PlanStep, RolloutRun, RolloutRunStatus, RunOutcome, RunPhase};
+use crate::api::{PlanStep, Reason, RolloutRun, RolloutRunStatus, RunOutcome, RunPhase};
 
 const BAR_WIDTH: u64 = 10;
 
@@ -148,13 +148,30 @@ fn bake(scene: &Scene, place: &Place, whole_millis: u64) -> Option<String> {
     if !matches!(place, Place::Here) || record.settled_at.is_none() || whole_millis == 0 {
         return None;
     }
-    let credit = record.credits.bake_millis + if is_paused(scene) { 0 } else { scene.since_written()? };
-    let done = credit.min(whole_millis);
+    let done = whole_millis - left(scene, whole_millis, record)?;
     let full = done * BAR_WIDTH / whole_millis;
     let bar: String = (0..BAR_WIDTH).map(|cell| if cell < full { '█' } else { '░' }).collect();
     Some(format!("{bar} {} done", length(done)))
 }
 
-fn is_paused(scene: &Scene) -> bool {
-    scene.rollout.spec.paused || scene.record().is_some_and(|record| record.paused)
+/// Time left of a bake or soak: the credit in the record, and what has passed since it was written.
+pub fn left(scene: &Scene, whole_millis: u64, record: &RolloutRunStatus) -> Option<u64> {
+    let runs = record.settled_at.is_some() && !scene.reason().is_some_and(stops_the_bake);
+    let passed = if runs { scene.since_written()? } else { 0 };
+    Some(whole_millis.saturating_sub(record.credits.bake_millis + passed))
+}
+
+/// While the step waits for these, its bake does not go on. A pause or a hold does not stop it: they keep its end back.
+const fn stops_the_bake(reason: Reason) -> bool {
+    matches!(
+        reason,
+        Reason::Preparing
+            | Reason::WaitingForPods
+            | Reason::WaitingForRoute
+            | Reason::ApiUnavailable
+            | Reason::RouteMissing
+            | Reason::ServiceMissing
+            | Reason::RouteContended
+            | Reason::ServiceContended
+    )
 }

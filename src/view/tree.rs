@@ -32,7 +32,7 @@ pub fn tree(scene: &Scene) -> Vec<Line> {
     let sections = [release(scene), revisions(scene), run(scene), evidence(scene), decisions(scene), problems(scene)];
     let sections: Vec<Node> = sections.into_iter().flatten().collect();
     let mut lines = vec![heading(scene)];
-    if !scene.message().is_empty() {
+    if !scene.message().is_empty() && !conditions::says_message(scene) {
         let branch = if sections.is_empty() { "   " } else { "│  " };
         lines.push(Line::plain(scene.message()).behind(branch));
     }
@@ -94,7 +94,7 @@ fn revisions(scene: &Scene) -> Option<Node> {
     let others = scene.pods.iter().filter(|(revision, pods)| {
         Some(*revision) != stable && Some(*revision) != canary && (pods.desired > 0 || pods.ready > 0)
     });
-    lines.extend(others.map(|(revision, _)| revision_line(scene, "old", revision, None)));
+    lines.extend(others.map(|(revision, _)| revision_line(scene, "other", revision, None)));
     (!lines.is_empty()).then(|| Node::section(Line::plain("Revisions"), lines))
 }
 
@@ -132,7 +132,7 @@ fn decisions(scene: &Scene) -> Option<Node> {
         .collect();
     let before = log.entries.len() - lines.len() + log.dropped as usize;
     let before = if before > 0 { format!(", {before} before these") } else { String::new() };
-    (!lines.is_empty()).then(|| Node::section(Line::plain(format!("Decisions  UTC{before}")), lines))
+    (!lines.is_empty()).then(|| Node::section(Line::plain(format!("Decisions  times in UTC{before}")), lines))
 }
 
 fn problems(scene: &Scene) -> Option<Node> {
