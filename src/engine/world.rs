@@ -314,4 +314,6 @@ pub enum Fact {
     Back,
     /// RouteContended or ServiceContended: time since the last try.
     Contended,
+    /// The referenced Deployment was scaled up again by its manager: time since it was scaled back.
+    SourceUp,
 }
