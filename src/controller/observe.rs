@@ -14,6 +14,9 @@ mod services;
 
 use serde_json::Value;
 
+pub use actions::unconsumed;
+pub use revisions::source_template;
+
 use super::{
     ACTION, CONTROLLER_REVISION, ClusterError, DEPLOYMENT, Documents, Gathered, Memory, Moment, ROLLOUT, RUN, SERVICE,
 };
@@ -43,14 +46,16 @@ pub fn observe(
     let open = open_run(&runs);
     let routes = routes::views(&gathered, &rollout, open);
     let services = services::views(&gathered, &rollout, open, &routes.ports);
-    let revisions = revisions::views(&gathered, &services, memory)?;
+    let revisions = revisions::views(&gathered, &routes.ports, memory)?;
     let source = revisions::source(&gathered);
-    let refusals = refusals::all(&gathered, &rollout, &services, &routes);
+    let referenced = gathered.source.iter().flatten().flatten().next();
+    let template = source_template(&gathered.rollout, referenced);
+    let refusals = refusals::all(&gathered, &rollout, template.as_ref(), &services, &routes);
     let mut unread = Vec::new();
     let actions = actions::views(&gathered, &mut unread);
     unread.extend(refusals.unread);
     unread.extend(revisions.unread);
-    let dry_run = source.known().and_then(|source| memory.dry_run(&source.revision, now.millis));
+    let dry_run = source.known().and_then(|source| memory.dry_run(&source.revision));
     let world = World {
         now: now.text.clone(),
         elapsed_millis,

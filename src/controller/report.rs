@@ -3,7 +3,7 @@
 use super::{Events, Gauges, Key, Memory, Metrics, Moment, Outcome};
 use crate::{
     api::{Condition, Phase, Reason, RolloutStatus, RunPhase},
-    engine::{Decision, Note, RunWrite, World},
+    engine::{Decision, Note, World},
 };
 
 /// One Event, one log line and one count per transition that has happened.
@@ -17,11 +17,11 @@ pub fn transitions(
     now: &Moment,
 ) {
     let notes = match outcome {
-        Outcome::Done | Outcome::Stopped(_) => happened(decision),
+        Outcome::Done | Outcome::Stopped(_) => decision.notes.as_slice(),
         // The record has not moved: the same transition is decided again.
-        Outcome::NotPersisted(_) | Outcome::Forbidden(_) => Vec::new(),
+        Outcome::NotPersisted(_) | Outcome::Forbidden(_) => &[],
     };
-    for (serial, note) in (0..).zip(&notes) {
+    for (serial, note) in (0..).zip(notes) {
         let reason = note.reason.word();
         if note.warning {
             tracing::warn!(rollout = %key, reason, "{}", note.message);
@@ -57,19 +57,6 @@ pub fn gauges(status: &RolloutStatus, world: &World, memory: &mut Memory, eviden
         evidence_age: evidence_age_millis.filter(|_| has_open_run(world)).map(std::time::Duration::from_millis),
         hold: hold.map(|(reason, millis)| (reason, std::time::Duration::from_millis(millis))),
     }
-}
-
-/// The decision's notes and its transition, each sentence once.
-fn happened(decision: &Decision) -> Vec<Note> {
-    let mut notes = decision.notes.clone();
-    if let Some(RunWrite::Status { name: _, status, transition: true }) = &decision.run
-        && let Some(reason) = status.reason
-        && notes.iter().all(|note| note.message != status.message)
-    {
-        let warning = status.phase == RunPhase::Aborting;
-        notes.push(Note { reason, message: status.message.clone(), warning });
-    }
-    notes
 }
 
 fn hold_reason(status: &RolloutStatus) -> Option<Reason> {
