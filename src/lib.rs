@@ -7,3 +7,5 @@ pub mod api;
 pub mod controller;
 pub mod engine;
 pub mod stats;
+pub mod traffic;
+pub mod workload;
