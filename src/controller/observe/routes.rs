@@ -66,7 +66,7 @@ pub(super) fn views(gathered: &Gathered, rollout: &RolloutView, open: Option<&Ru
 }
 
 fn total(steps: &[PlanStep]) -> u32 {
-    weight_total(steps.iter().map(|step| &step.weight))
+    weight_total(steps.iter().map(|step| step.weight))
 }
 
 /// The route as the run has frozen it, or as it was read anew after a foreign write.
