@@ -6,4 +6,5 @@
 pub mod api;
 pub mod controller;
 pub mod engine;
+pub mod measure;
 pub mod stats;
