@@ -4,7 +4,11 @@
 //! Nothing low imports anything high; `tests/layers.rs` guards it.
 
 pub mod api;
+pub mod cli;
 pub mod controller;
 pub mod engine;
 pub mod measure;
 pub mod stats;
+pub mod traffic;
+pub mod view;
+pub mod workload;

@@ -88,6 +88,11 @@ pub enum Action {
         revision: Revision,
         run: Option<String>,
     },
+    /// Without a route: remove the added key and keep the annotation, so that both revisions' pods share the Service.
+    Share {
+        service: String,
+        run: String,
+    },
     /// Remove the added key and the annotation.
     Unpin {
         service: String,

@@ -2,8 +2,29 @@
 //!
 //! No clock, no randomness, no logging and no I/O is in here: the same World gives the same Decision, byte for byte.
 
+mod active;
+mod adopt;
+mod contention;
+mod course;
+mod decide;
 mod decision;
+mod draft;
+mod intent;
+mod laws;
+mod prepare;
+mod project;
+mod record;
+mod rest;
+mod restore;
+mod retire;
+mod start;
+mod stepping;
+pub mod valid;
 mod world;
 
+pub use decide::decide;
 pub use decision::*;
+pub use laws::{Broken, laws};
 pub use world::*;
+
+use draft::Draft;
