@@ -1,64 +1,83 @@
-//! Metrics, templates of metrics, and the error budget: what judges a revision. How samples become a verdict is in `stats`.
+//! The evidence that judges a new revision, as people ask for it, and reusable templates of it. A single metric is in `metric`.
+//!
+//! How samples become a verdict is in `stats`.
 
 use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Percent, Span};
+use super::Metric;
+use super::schema::{DNS_SUBDOMAIN, WORD, rule};
 
 /// The evidence that judges a new revision.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct AnalysisSpec {
-    /// Templates whose metrics are used, with arguments.
+    /// Templates whose metrics are used, with arguments, at most 8. Default: none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 8))]
+    #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
     pub templates: Vec<TemplateRef>,
-    /// Metrics written here.
+    /// Metrics written here, at most 12 together with those of the templates. Default: none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 12))]
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
     pub metrics: Vec<Metric>,
     /// The MetricsProvider to ask. Default: the provider marked as default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 253), regex(pattern = DNS_SUBDOMAIN))]
     pub provider: Option<String>,
-    /// After the last bake, without a Fail and a hold, but with too little traffic for a Pass: Promote, Pause or Revert. Default Promote.
+    /// After the last bake, without a Fail and a hold, but with too little traffic for a Pass. Default Promote.
     #[serde(default)]
     pub on_insufficient_evidence: OnInsufficientEvidence,
-    /// While metrics are missing: Hold or Revert. Default Hold.
+    /// While metrics are missing. Default Hold.
     #[serde(default)]
     pub on_metrics_unavailable: OnMetricsUnavailable,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum OnInsufficientEvidence {
+    /// Go on; the record says so, with the upper bound of the harm.
     #[default]
     Promote,
+    /// Wait for a person.
     Pause,
+    /// All traffic back to stable.
     Revert,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum OnMetricsUnavailable {
+    /// Stay at the present weight until they are back.
     #[default]
     Hold,
+    /// All traffic back to stable.
     Revert,
 }
 
 /// A template of metrics, by name.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct TemplateRef {
-    /// AnalysisTemplate or ClusterAnalysisTemplate. Default AnalysisTemplate.
+    /// The template's kind. Default AnalysisTemplate.
     #[serde(default)]
     pub kind: TemplateKind,
     /// The template's name.
+    #[schemars(length(max = 253), regex(pattern = DNS_SUBDOMAIN))]
     pub name: String,
-    /// Values for the template's arguments.
+    /// Values for the template's arguments, at most 16. Default: the template's own.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
+    #[schemars(extend("x-kubernetes-validations" = [rule("self.all(a, has(a.value))", "each argument needs a value")]))]
     pub args: Vec<Arg>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub enum TemplateKind {
+    /// Of the Rollout's namespace.
     #[default]
     AnalysisTemplate,
+    /// Of the cluster.
     ClusterAnalysisTemplate,
 }
 
@@ -66,153 +85,46 @@ pub enum TemplateKind {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Arg {
     /// The argument's name, used as `{{ args.NAME }}`.
+    #[schemars(length(max = 63), regex(pattern = WORD))]
     pub name: String,
-    /// Its value; in a template, its default.
+    /// Its value; in a template, its default. Absent in a template: the Rollout must give one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 253))]
     pub value: Option<String>,
-}
-
-/// One metric: exactly one of `ratio`, `latency`, `gauge` and `threshold`.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct Metric {
-    /// The metric's name, unique in an analysis.
-    pub name: String,
-    /// Bad (or good) events of all events, as raw counters, compared between the arms.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub ratio: Option<RatioMetric>,
-    /// Requests slower than a bucket boundary, compared between the arms.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub latency: Option<LatencyMetric>,
-    /// A value compared as a ratio of the arms; reported, it does not judge.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub gauge: Option<GaugeMetric>,
-    /// One value against a condition.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub threshold: Option<ThresholdMetric>,
-}
-
-/// Instant-vector selectors of raw counters: `total`, and one of `bad` and `good`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct RatioMetric {
-    /// Selector of the counter of bad events.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub bad: Option<String>,
-    /// Selector of the counter of good events.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub good: Option<String>,
-    /// Selector of the counter of all events.
-    pub total: String,
-}
-
-/// Requests above a bucket boundary are the bad ones.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct LatencyMetric {
-    /// Selector of the histogram: the `_bucket` counters of a classic histogram, or a native histogram.
-    pub histogram: String,
-    /// The boundary, for example 250ms; snapped up to a boundary that exists.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub threshold: Option<Span>,
-}
-
-/// A value compared as a ratio of the arms.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct GaugeMetric {
-    /// The query: one number per arm.
-    pub query: String,
-}
-
-/// One value against a condition, as people know it from other tools.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct ThresholdMetric {
-    /// A PromQL query that answers exactly one number.
-    pub query: String,
-    /// The measurement succeeds if this holds, for example `>= 0.99`. One of `success` and `failure`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub success: Option<String>,
-    /// The measurement fails if this holds, for example `> 0.05`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub failure: Option<String>,
-    /// Time between two measurements. Default 30s.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub interval: Option<Span>,
-    /// Successful measurements after which the metric has passed. Default 1.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub count: Option<u32>,
-    /// Failed measurements that are tolerated in a step. Default 0.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub failure_limit: Option<u32>,
-    /// Measurements in a row without an answer that are tolerated before metrics count as unavailable. Default 4.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub consecutive_error_limit: Option<u32>,
-}
-
-/// How much of the service's error budget a release may spend.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct ErrorBudget {
-    /// The objective in percent of good requests, between 0 and 100, both excluded: "99.9".
-    pub objective: Percent,
-    /// The window of the budget. Default 720h.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub window: Option<Span>,
-    /// Percent of the budget that one release may spend. Default 1. The allowance is never less than 10 requests.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub max_spend: Option<Percent>,
-    /// Requests expected in the window. Default: measured.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub expected_requests: Option<i64>,
-    /// The `ratio` metric whose requests are counted. Default: the first.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub metric: Option<String>,
 }
 
 /// Reusable metrics with arguments, for one namespace.
 #[derive(CustomResource, Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[kube(group = "tidegate.io", version = "v1alpha1", kind = "AnalysisTemplate", namespaced, category = "tidegate")]
+#[kube(doc = "An AnalysisTemplate holds metrics with arguments that the Rollouts of its namespace may use.")]
+#[kube(printcolumn(name = "Metrics", type_ = "string", json_path = ".spec.metrics[*].name"))]
+#[kube(printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"))]
 pub struct AnalysisTemplateSpec {
-    /// The arguments that the metrics use.
+    /// The arguments that the metrics use, at most 16. Default: none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
     pub args: Vec<Arg>,
-    /// The metrics.
+    /// The metrics, from 1 to 12.
+    #[schemars(length(min = 1, max = 12))]
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
     pub metrics: Vec<Metric>,
 }
 
 /// Reusable metrics with arguments, for all namespaces.
 #[derive(CustomResource, Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[kube(group = "tidegate.io", version = "v1alpha1", kind = "ClusterAnalysisTemplate", category = "tidegate")]
+#[kube(doc = "A ClusterAnalysisTemplate holds metrics with arguments that the Rollouts of all namespaces may use.")]
+#[kube(printcolumn(name = "Metrics", type_ = "string", json_path = ".spec.metrics[*].name"))]
+#[kube(printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"))]
 pub struct ClusterAnalysisTemplateSpec {
-    /// The arguments that the metrics use.
+    /// The arguments that the metrics use, at most 16. Default: none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
     pub args: Vec<Arg>,
-    /// The metrics.
+    /// The metrics, from 1 to 12.
+    #[schemars(length(min = 1, max = 12))]
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
     pub metrics: Vec<Metric>,
-}
-
-/// A Prometheus-compatible server that namespaces may use. Owned by administrators: tenants never write an address.
-#[derive(CustomResource, Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[kube(group = "tidegate.io", version = "v1alpha1", kind = "MetricsProvider", category = "tidegate")]
-#[serde(rename_all = "camelCase")]
-pub struct MetricsProviderSpec {
-    /// The server's address, for example https://prometheus.monitoring.svc:9090.
-    pub address: String,
-    /// Used by every namespace that may use it and names no other. Default false.
-    #[serde(default)]
-    pub default: bool,
-    /// Namespaces that may use it; "*" is all. Default: all.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub namespaces: Vec<String>,
-    /// Path of a file in the controller's pod that holds a bearer token; read again when it changes.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub bearer_token_file: Option<String>,
-    /// PEM certificates that sign the server's certificate. Default: the public roots.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub ca_bundle: Option<String>,
-    /// How often the server scrapes the series that are used. Default 15s.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub scrape_interval: Option<Span>,
-    /// Time limit of one query. Default 5s.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub timeout: Option<Span>,
 }

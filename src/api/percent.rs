@@ -121,6 +121,7 @@ impl JsonSchema for Percent {
         json_schema!({
             "x-kubernetes-int-or-string": true,
             "pattern": PERCENT_PATTERN,
+            "maxLength": 7,
             "minimum": 0,
             "maximum": 100,
         })

@@ -2,13 +2,13 @@
 //!
 //! Messages with names and numbers are made where a reason is decided, not here.
 
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
 macro_rules! reasons {
     ($( $(#[doc = $doc:literal])* $name:ident $(=> $hint:literal)? ),* $(,)?) => {
         /// Why something is as it is.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         pub enum Reason { $( $(#[doc = $doc])* $name ),* }
 
         impl Reason {
@@ -163,6 +163,21 @@ reasons! {
     Stale,
     /// The action does not fit the present state.
     NotApplicable,
+}
+
+/// Text, not an enum of the words: a record with a new word must not be refused by CRDs that are older than the controller.
+impl JsonSchema for Reason {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Reason".into()
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"type": "string", "maxLength": 64})
+    }
 }
 
 #[cfg(test)]

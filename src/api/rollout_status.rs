@@ -52,18 +52,27 @@ pub struct RolloutStatus {
     pub workload: Option<WorkloadStatus>,
     /// Ready, Reconciling, Stalled, Completed, and others by situation.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
     pub conditions: Vec<Condition>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum Phase {
+    /// A new template waits for its run.
     Pending,
+    /// Work is going on: steps, going back, adopting, or pods that are not ready.
     Progressing,
+    /// A run waits for a person.
     Paused,
+    /// At 100 %; the old revision is kept ready and a breach still reverts.
     Soaking,
+    /// Promoted; routes and Services get their owners' form again.
     Finishing,
+    /// One revision serves and everything is ready.
     Healthy,
+    /// The release was taken back, or the spec cannot be used: see the message.
     Degraded,
+    /// The Rollout is being deleted.
     Terminating,
 }
 
@@ -98,12 +107,17 @@ pub struct WorkloadStatus {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Condition {
+    /// The condition's name, for example Ready.
     #[serde(rename = "type")]
     pub kind: String,
     /// True, False or Unknown.
     pub status: String,
+    /// Why, as a word: one of the reasons in docs/reference/reasons.md.
     pub reason: String,
+    /// Why, in one sentence.
     pub message: String,
+    /// RFC 3339 time at which `status` last changed.
     pub last_transition_time: String,
+    /// The generation of the spec that this condition is about.
     pub observed_generation: i64,
 }

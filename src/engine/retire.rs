@@ -27,7 +27,9 @@ const PATIENCE_MILLIS: u64 = 60_000;
 /// One pass of a run that goes back to stable.
 pub(super) fn go_back(active: &mut Active, draft: &mut Draft) -> Situation {
     draft.wake(SHORT_POLL_MILLIS);
-    intent::too_late(active, draft);
+    if !active.moved {
+        intent::too_late(active, draft);
+    }
     let target = stable_can_take(active, draft);
     if active.routed() {
         course::lower(active, draft, target);
@@ -89,7 +91,9 @@ fn loser_has_pods(active: &Active) -> bool {
 /// One pass of a promoted run: the Services flip to the winner, then the routes get their owners' form.
 pub(super) fn finish(active: &mut Active, draft: &mut Draft) -> Situation {
     draft.wake(SHORT_POLL_MILLIS);
-    intent::too_late(active, draft);
+    if !active.moved {
+        intent::too_late(active, draft);
+    }
     let (winner, loser) = (active.spec.canary.clone(), active.spec.stable.clone());
     if active.moved || active.world.services.iter().any(|service| service.state.is_absent()) {
         return finishing(active);
@@ -138,7 +142,8 @@ fn mark_proven(active: &Active, draft: &mut Draft, winner: &str) -> bool {
 fn flip(active: &Active, draft: &mut Draft, winner: &str) {
     let at_zero = active.stands_at(Percent::FULL);
     let drained = draft.has_held(Fact::ServiceAtZero, at_zero, active.spec.drain.as_millis());
-    let reset = active.routed() && !at_zero && active.largest_share() < Percent::FULL;
+    let mut states = active.world.routes.iter().filter_map(|route| route.state.known());
+    let reset = states.any(|state| state.canary != CanaryRefs::At(Percent::FULL));
     let enough = active.canary_ready() >= need(active.full, Percent::FULL);
     let selected = active.services().all(|(_, state)| state.pin.as_deref() == Some(winner));
     if enough && (drained || reset || selected || !active.routed()) && loser_has_pods(active) {

@@ -45,6 +45,11 @@ pub(super) fn pass(active: &mut Active, draft: &mut Draft) -> Situation {
 /// Time is credited to the bake while the step stands at its weight with its pods, to the deadline while it waits for
 /// pods or the route, and to nothing while it is held.
 fn credit(active: &mut Active, waiting: Option<&Waiting>) {
+    let held =
+        contention::obstacle(active).is_some() || (active.status.settled_at.is_none() && held_back(active).is_some());
+    if held {
+        return;
+    }
     let elapsed = active.world.elapsed_millis;
     let credits = &mut active.status.credits;
     match waiting {
@@ -106,7 +111,7 @@ fn superseded(active: &mut Active, draft: &mut Draft) {
     } else if !at_full {
         let message = format!("a newer template ({}) takes this one's place", source.revision);
         active.go_back(RunOutcome::Superseded, Reason::Superseded, message);
-    } else if start::obstacle(active.world, draft, &source.revision).is_none() {
+    } else if active.status.settled_at.is_some() && start::obstacle(active.world, draft, &source.revision).is_none() {
         let soak = if active.status.phase == RunPhase::Soaking { active.spec.plan.soak } else { active.step().bake };
         let passed = Span::millis(active.status.credits.bake_millis.min(soak.as_millis()) / 1_000 * 1_000);
         promote(active, format!("soak cut short after {passed} of {soak} by {}", source.revision));

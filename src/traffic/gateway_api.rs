@@ -9,7 +9,7 @@ use super::{
     Router,
     parents::{acceptance, counted, describe_route},
     rules::{self, ManagedRule, identity, managed},
-    split::{Arms, MOST_WEIGHT, Share, divide, largest_weight, local_service, service, shares, weight},
+    split::{Arms, MOST_WEIGHT, Share, divide, largest_weight, local_service, service_name, shares, weight},
 };
 use crate::{
     api::{Percent, RUN_ANNOTATION, Reason, RunRoute, RunRule},
@@ -138,7 +138,7 @@ impl Router for GatewayApi {
         let rules = frozen.rules.iter().filter(|rule| rule.services.iter().any(|one| one == service));
         let backends = rules.flat_map(|rule| &rule.backend_refs);
         let mut ports: Vec<_> = backends
-            .filter(|backend| super::split::service(backend) == Some(service) && weight(backend) > 0)
+            .filter(|backend| service_name(backend) == Some(service) && weight(backend) > 0)
             .filter_map(|backend| number(backend, "/port"))
             .collect();
         ports.sort_unstable();
@@ -224,7 +224,7 @@ fn without_rule(route: &str, services: &[String], rules: &[String]) -> Refusal {
 fn elsewhere(rule: &Value, arms: &Arms, place: &str) -> Vec<Refusal> {
     let ours = |backend: &&Value| {
         local_service(backend, arms.namespace).is_none()
-            && service(backend).is_some_and(|found| arms.services.iter().any(|service| service == found))
+            && service_name(backend).is_some_and(|found| arms.services.iter().any(|service| service == found))
     };
     let sentence = |backend: &Value| {
         format!(

@@ -82,11 +82,11 @@ pub enum Share {
 /// The name of the Service that a backend is, if it is one of this namespace.
 pub fn local_service<'v>(backend: &'v Value, namespace: &str) -> Option<&'v str> {
     let local = text(backend, "/namespace").is_none_or(|found| found == namespace);
-    if local { service(backend) } else { None }
+    if local { service_name(backend) } else { None }
 }
 
 /// The name of the Service that a backend is, in whatever namespace.
-pub fn service(backend: &Value) -> Option<&str> {
+pub fn service_name(backend: &Value) -> Option<&str> {
     let kind = text(backend, "/kind").unwrap_or("Service");
     let group = text(backend, "/group").unwrap_or_default();
     if kind == "Service" && group.is_empty() { text(backend, "/name") } else { None }

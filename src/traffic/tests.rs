@@ -257,6 +257,25 @@ fn a_canary_taken_out_by_hand_does_not_leave_our_numbers_behind() {
 }
 
 #[test]
+fn an_application_service_taken_out_beside_the_canary_gets_its_place_back() {
+    let (frozen, mut at) = at_ten(json!([shared_rule()]));
+    at["spec"]["rules"][0]["backendRefs"].as_array_mut().unwrap().remove(0);
+    let state = http().read(&at, &frozen, Some("bcd"), 100);
+    assert_eq!((state.canary, state.foreign_change), (CanaryRefs::Mixed(Percent::FULL), true));
+    let lowered = edited(http(), &at, &frozen, "bcd", 100, &RouteEdit::Weight { share: Percent::ZERO });
+    assert_eq!(http().read(&lowered, &frozen, Some("bcd"), 100).canary, CanaryRefs::At(Percent::ZERO));
+}
+
+#[test]
+fn going_back_is_possible_with_weights_that_do_not_fit_the_total() {
+    let (frozen, mut at) = at_ten(json!([shared_rule()]));
+    at["spec"]["rules"][0]["backendRefs"][1]["weight"] = json!(999_983);
+    let lowered = edited(http(), &at, &frozen, "bcd", 100, &RouteEdit::Weight { share: Percent::ZERO });
+    let weights = |index: usize| lowered["spec"]["rules"][0]["backendRefs"][index]["weight"].as_u64();
+    assert_eq!((weights(0), weights(1), weights(2)), (Some(300), Some(999_983), Some(0)));
+}
+
+#[test]
 fn without_any_record_the_canary_is_dropped_by_its_name() {
     let (_, at) = at_ten(json!([shared_rule()]));
     let nothing = RunRoute::default();

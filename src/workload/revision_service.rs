@@ -144,7 +144,7 @@ fn document(
 fn spec(service: &Value) -> Map<String, Value> {
     let pick = |from: &Value, fields: &[&str]| -> Map<String, Value> {
         let present = |field: &&str| from.get(*field).map(|value| ((*field).to_owned(), value.clone()));
-        fields.iter().filter_map(|field| present(&field)).collect()
+        fields.iter().filter_map(present).collect()
     };
     let mut spec = service.get("spec").map(|spec| pick(spec, &COPIED)).unwrap_or_default();
     let ports = items(service, "/spec/ports").iter().map(|port| Value::Object(pick(port, &COPIED_OF_PORT)));

@@ -17,6 +17,8 @@ use crate::{
     engine::{Refusal, SourceDeployment},
 };
 
+/// Annotation on the referenced Deployment while it is held at 0: who else writes its spec.replicas.
+pub const REPLICAS_OWNER_ANNOTATION: &str = "tidegate.io/replicas-owner";
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
 /// How the referenced Deployment stands. `pods` may hold others' pods: those of its ReplicaSets are counted, terminating
@@ -53,15 +55,33 @@ pub fn is_settled(source: &Value) -> bool {
 /// whose last manifest has it, or Helm, which compares with its last manifest.
 ///
 /// Somebody who set it once (`kubectl scale`, `kubectl create`) is not one. Our own scale takes the field out of the
-/// manager's entry: after it only last-applied tells, until that manager has written again.
+/// manager's entry: from then on the note tells (see [`owner_note_patch`]), as long as that manager is known on the object.
 pub fn replicas_owner(source: &Value) -> Option<String> {
-    let claims = claims(source, "/f:spec/f:replicas");
-    if let Some((manager, _)) = claims.iter().find(|(manager, applies)| *applies || manager.starts_with("helm")) {
+    let claims_of_field = claims(source, "/f:spec/f:replicas");
+    if let Some((manager, _)) =
+        claims_of_field.iter().find(|(manager, applies)| *applies || manager.starts_with("helm"))
+    {
         return Some((*manager).to_owned());
     }
-    let manifest: Value = serde_json::from_str(annotation(source, LAST_APPLIED)?).ok()?;
-    manifest.pointer("/spec/replicas").filter(|replicas| !replicas.is_null())?;
-    Some(claims.first().map_or("kubectl-client-side-apply", |(manager, _)| manager).to_owned())
+    if let Some(manifest) = annotation(source, LAST_APPLIED) {
+        let manifest: Value = serde_json::from_str(manifest).ok()?;
+        manifest.pointer("/spec/replicas").filter(|replicas| !replicas.is_null())?;
+        return Some(claims_of_field.first().map_or("kubectl-client-side-apply", |(manager, _)| manager).to_owned());
+    }
+    let noted = annotation(source, REPLICAS_OWNER_ANNOTATION)?;
+    let known = claims(source, "").iter().any(|(manager, _)| *manager == noted);
+    known.then(|| noted.to_owned())
+}
+
+/// The note of who owns spec.replicas, for the object itself and before it is scaled to 0; taken away when it gets its pods
+/// back. Without it the pin would go as soon as our scale has taken the field, and the owner's next sync would bring pods of
+/// an unproven template behind the Service.
+pub fn owner_note_patch(source: &Value, replicas: u32) -> Vec<Value> {
+    let operations = match replicas_owner(source) {
+        Some(owner) if replicas == 0 => patch::set_annotation(source, REPLICAS_OWNER_ANNOTATION, &owner),
+        Some(_) | None => patch::remove_annotation(source, REPLICAS_OWNER_ANNOTATION),
+    };
+    patch::versioned(source, operations)
 }
 
 /// What scales the Deployment by its `scale` subresource; none if it is so.
@@ -164,6 +184,21 @@ mod tests {
             }
             assert_eq!(replicas_owner(&document).as_deref(), owner, "{}", document["metadata"]);
         }
+    }
+
+    #[test]
+    fn the_owner_of_replicas_is_remembered_while_our_scale_holds_the_field() {
+        let entry = |fields: Value| json!({"manager": "flux", "operation": "Apply", "fieldsV1": fields});
+        let mut document = source();
+        document["metadata"]["managedFields"] = json!([entry(json!({"f:spec": {"f:replicas": {}}}))]);
+        let mut noted = patch::applied(&document, &owner_note_patch(&document, 0));
+        noted["metadata"]["managedFields"] = json!([entry(json!({"f:spec": {}}))]);
+        assert_eq!(replicas_owner(&noted).as_deref(), Some("flux"));
+        assert_eq!(owner_note_patch(&noted, 0), Vec::<Value>::new());
+        let back = patch::applied(&noted, &owner_note_patch(&noted, 2));
+        assert_eq!((replicas_owner(&back), back["metadata"].get("annotations")), (None, None));
+        noted["metadata"]["managedFields"] = json!([]);
+        assert_eq!(replicas_owner(&noted), None, "that manager is gone");
     }
 
     #[test]

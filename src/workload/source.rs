@@ -64,6 +64,21 @@ pub fn equal_deployments(source: &Value, revision: &Value) -> bool {
         || equal(&template_of_deployment(revision), &template_of_deployment(source))
 }
 
+/// The revision that the referenced Deployment asks for, or the name that a new one gets. `deployments`: the revisions'
+/// Deployments by revision; `known`: their stored templates.
+///
+/// The stored template counts too: somebody may have deleted the revision's Deployment, or admission changed it.
+pub fn revision_of_deployment(
+    source: &Value,
+    deployments: &BTreeMap<String, Value>,
+    known: &BTreeMap<String, Value>,
+) -> String {
+    match deployments.iter().find(|(_, revision)| equal_deployments(source, revision)) {
+        Some((revision, _)) => revision.clone(),
+        None => revision_of(&template_of_deployment(source), known),
+    }
+}
+
 /// The revision whose template equals the source's, or the name that a new one gets. `known`: templates by revision.
 pub fn revision_of(source: &Value, known: &BTreeMap<String, Value>) -> String {
     if let Some((revision, _)) = known.iter().find(|(_, template)| equal(template, source)) {
@@ -136,5 +151,11 @@ mod tests {
         let mut defaulted = deployment(3, template("checkout:1"), false);
         defaulted["spec"]["template"]["spec"]["onlyHere"] = json!(1);
         assert!(equal_deployments(&defaulted, &revision));
+        let deployments = BTreeMap::from([("abc".to_owned(), revision)]);
+        assert_eq!(revision_of_deployment(&defaulted, &deployments, &BTreeMap::new()), "abc");
+        let known = BTreeMap::from([("old".to_owned(), template("checkout:2"))]);
+        let mut back = deployment(4, template("checkout:2"), false);
+        back["spec"]["template"]["spec"].as_object_mut().unwrap().remove("newDefault");
+        assert_eq!(revision_of_deployment(&back, &deployments, &known), "old");
     }
 }

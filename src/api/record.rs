@@ -1,0 +1,109 @@
+//! What a run's status keeps for readers and for replay: the decisions with their numbers, and the evidence.
+//!
+//! No decision is made here; how much is kept is the engine's to say.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::schema::any_as_written;
+use super::{Percent, Reason};
+
+/// The decisions of a run with the numbers they rest on; older ones fall into the digest.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct DecisionLog {
+    /// How many older decisions were dropped.
+    #[serde(default)]
+    pub dropped: u32,
+    /// Hash chain over the dropped decisions.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub digest: String,
+    /// The latest decisions, oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub entries: Vec<DecisionEntry>,
+}
+
+/// One decision.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct DecisionEntry {
+    /// The run's `seq` that the decision made.
+    pub seq: i64,
+    /// RFC 3339 time of the decision.
+    pub at: String,
+    /// The step, counted from 0.
+    pub step: u32,
+    /// The canary's share in percent after it.
+    pub weight: Percent,
+    /// Why, as a word.
+    pub reason: Reason,
+    /// One sentence with the numbers.
+    pub message: String,
+}
+
+/// What the record keeps of the evidence: per metric the fold's state and what a reader wants to see.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct EvidenceRecord {
+    /// End of the last folded window in seconds since the epoch.
+    #[serde(default)]
+    pub watermark: i64,
+    /// "Pass", "Fail" or "Undecided".
+    #[serde(default)]
+    pub verdict: String,
+    /// Why, as a word.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<Reason>,
+    /// Why, in one sentence with the numbers.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub message: String,
+    /// Per metric, by name: counts, windows and the fold's own state.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub metrics: BTreeMap<String, MetricRecord>,
+    /// What the release has cost.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spend: Option<SpendRecord>,
+}
+
+/// What one metric has counted.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct MetricRecord {
+    /// Bad requests of the canary.
+    pub canary_bad: u64,
+    /// All requests of the canary.
+    pub canary_total: u64,
+    /// Bad requests of the control.
+    pub control_bad: u64,
+    /// All requests of the control.
+    pub control_total: u64,
+    /// Windows that were judged.
+    pub windows_used: u64,
+    /// Windows not used, by reason.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub windows_dropped: BTreeMap<String, u64>,
+    /// The fold's state; floats as hexadecimal bits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "any_as_written")]
+    pub fold: Option<Value>,
+}
+
+/// Spending of the error budget, in requests.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SpendRecord {
+    /// Bad requests of the canary.
+    pub gross: u64,
+    /// Bad requests above stable's ratio, as hundredths of a request.
+    pub excess_hundredths: i64,
+    /// What the release may spend, in requests.
+    pub allowance: u64,
+    /// Requests expected in the window.
+    pub expected_requests: u64,
+    /// Measured over less than a day and scaled.
+    #[serde(default)]
+    pub extrapolated: bool,
+}
