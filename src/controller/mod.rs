@@ -21,6 +21,8 @@ mod report;
 mod run;
 mod serve;
 mod settle;
+#[cfg(test)]
+mod tests;
 mod triggers;
 
 pub use cluster::*;

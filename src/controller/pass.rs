@@ -127,7 +127,7 @@ async fn ask_again(shell: &Shell, world: &mut World, documents: &Documents, memo
 
 impl Site<'_> {
     /// The record first, then the actions.
-    async fn carry_out(&mut self, decision: &Decision) -> Outcome {
+    pub async fn carry_out(&mut self, decision: &Decision) -> Outcome {
         if let Err(error) = self.persist(decision).await {
             return Outcome::NotPersisted(error);
         }
