@@ -8,4 +8,6 @@ pub mod cli;
 pub mod controller;
 pub mod engine;
 pub mod stats;
+pub mod traffic;
 pub mod view;
+pub mod workload;

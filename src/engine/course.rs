@@ -3,7 +3,7 @@
 //! It makes no transition. It raises a share only up to what the record grants and never before the pods are there.
 
 use super::{
-    Action, CanaryRefs, RouteEdit, RouteView, Seen,
+    Action, CanaryRefs, RouteEdit, RouteState, RouteView, Seen,
     active::{Active, need},
     contention,
     draft::Draft,
@@ -102,10 +102,16 @@ fn prepared_but_named(active: &Active) -> bool {
     active.target() > Percent::ZERO && active.canary_ready() >= active.wanted_pods()
 }
 
+/// Every managed rule names the canary's backends, and the route bears the run's mark.
+pub(super) fn is_named(state: &RouteState, active: &Active) -> bool {
+    let everywhere = !matches!(state.canary, CanaryRefs::Absent | CanaryRefs::Mixed(Percent::ZERO));
+    everywhere && state.run.as_deref() == Some(active.name)
+}
+
 fn name(active: &Active, draft: &mut Draft) {
     for route in &active.world.routes {
         let Seen::Known(state) = &route.state else { continue };
-        if state.canary == CanaryRefs::Absent || state.run.as_deref() != Some(active.name) {
+        if !is_named(state, active) {
             draft.act(edit(active, route, RouteEdit::Name { run: active.name.to_owned() }));
         }
     }

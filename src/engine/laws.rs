@@ -177,7 +177,8 @@ fn pin_first(case: &Case, action: &Action) -> Option<Broken> {
     let Action::CreateDeployment { revision, .. } = action else { return None };
     let canary = case.run.is_some_and(|run| run.spec.canary == *revision);
     let open = case.world.services.iter().filter_map(|service| service.state.known()).any(|state| state.run.is_none());
-    (canary && open)
+    let second = case.world.revisions.iter().any(|(other, view)| other != revision && view.deployment.is_some());
+    (canary && open && second)
         .then(|| broken("S1", format!("pods of {revision} would come up before the Services are pinned")))?
 }
 

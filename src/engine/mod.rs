@@ -19,6 +19,7 @@ mod restore;
 mod retire;
 mod start;
 mod stepping;
+pub mod valid;
 mod world;
 
 pub use decide::decide;

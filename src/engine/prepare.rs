@@ -2,7 +2,7 @@
 //!
 //! Order: pinned, pods ready, backend named, warm, nothing else behind the Service. It raises nothing itself.
 
-use super::{CanaryRefs, Fact, Seen, active::Active, active::need, draft::Draft, draft::SHORT_POLL_MILLIS};
+use super::{Fact, RouteView, Seen, active::Active, active::need, course, draft::Draft, draft::SHORT_POLL_MILLIS};
 use crate::api::{Percent, Reason};
 
 /// How long a count of ready pods or a set of endpoints must hold before it is believed. Shorter, and a pod that flaps
@@ -87,12 +87,8 @@ fn not_named(active: &Active, draft: &mut Draft, raise: bool) -> Option<Waiting>
     if !active.routed() || !raise {
         return None;
     }
-    let unnamed = active.world.routes.iter().find(|route| {
-        route
-            .state
-            .known()
-            .is_none_or(|state| state.canary == CanaryRefs::Absent || state.run.as_deref() != Some(active.name))
-    });
+    let named = |route: &&RouteView| route.state.known().is_some_and(|state| course::is_named(state, active));
+    let unnamed = active.world.routes.iter().find(|route| !named(route));
     if let Some(route) = unnamed {
         let message = format!("the canary's backend is being named in {} {} at weight 0", route.kind, route.name);
         return Some(Waiting::new(Reason::Preparing, false, message));

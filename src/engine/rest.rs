@@ -100,7 +100,7 @@ fn candidate(draft: &mut Draft, stable: &str, source: &SourceView) -> Situation 
         (failed && !status.closed && run.spec.canary == source.revision).then_some((run, status))
     });
     if let (Some((run, status)), None) = (tried, retry) {
-        intent::at_rest(draft, &[]);
+        intent::at_rest(draft, &[ActionType::Restart]);
         restart_refused(draft);
         let outcome = status.outcome.unwrap_or(RunOutcome::Reverted);
         let reason = status.reason.unwrap_or(Reason::Reverted);

@@ -3,7 +3,7 @@
 //! A run is aborted or finished before; this is what is left to do at rest.
 
 use super::{
-    Action, Draft, Fact, Seen, World,
+    Action, Draft, Fact, SOURCE_PODS, Seen, World,
     project::{Situation, last_proven},
 };
 use crate::api::{Phase, Reason};
@@ -65,15 +65,15 @@ fn give_back(draft: &mut Draft) -> bool {
     if deployment.desired < replicas {
         draft.act(Action::ScaleSource { replicas });
     }
-    let serves = deployment.settled && deployment.ready >= replicas && foreign_ready(world) >= replicas;
+    let serves = deployment.settled && deployment.ready >= replicas && source_ready(world) >= replicas;
     let drained = draft.has_held(Fact::Back, serves, super::prepare::SETTLE_MILLIS + spec.drain.as_millis());
     drained && clear(draft)
 }
 
-/// Ready endpoints of pods that are no revision's: the referenced Deployment's own.
-fn foreign_ready(world: &World) -> u32 {
-    let counts = world.services.iter().filter_map(|service| service.state.known()).map(|state| state.foreign);
-    counts.min().unwrap_or(u32::MAX)
+/// Ready endpoints of the referenced Deployment's own pods.
+fn source_ready(world: &World) -> u32 {
+    let states = world.services.iter().filter_map(|service| service.state.known());
+    states.map(|state| state.ready.get(SOURCE_PODS).copied().unwrap_or(0)).min().unwrap_or(u32::MAX)
 }
 
 /// The revisions' objects have a second owner, so they are removed one by one.

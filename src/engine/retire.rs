@@ -142,7 +142,8 @@ fn mark_proven(active: &Active, draft: &mut Draft, winner: &str) -> bool {
 fn flip(active: &Active, draft: &mut Draft, winner: &str) {
     let at_zero = active.stands_at(Percent::FULL);
     let drained = draft.has_held(Fact::ServiceAtZero, at_zero, active.spec.drain.as_millis());
-    let reset = active.routed() && !at_zero && active.largest_share() < Percent::FULL;
+    let mut states = active.world.routes.iter().filter_map(|route| route.state.known());
+    let reset = states.any(|state| state.canary != CanaryRefs::At(Percent::FULL));
     let enough = active.canary_ready() >= need(active.full, Percent::FULL);
     let selected = active.services().all(|(_, state)| state.pin.as_deref() == Some(winner));
     if enough && (drained || reset || selected || !active.routed()) && loser_has_pods(active) {

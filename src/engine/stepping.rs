@@ -111,7 +111,7 @@ fn superseded(active: &mut Active, draft: &mut Draft) {
     } else if !at_full {
         let message = format!("a newer template ({}) takes this one's place", source.revision);
         active.go_back(RunOutcome::Superseded, Reason::Superseded, message);
-    } else if start::obstacle(active.world, draft, &source.revision).is_none() {
+    } else if active.status.settled_at.is_some() && start::obstacle(active.world, draft, &source.revision).is_none() {
         let soak = if active.status.phase == RunPhase::Soaking { active.spec.plan.soak } else { active.step().bake };
         let passed = Span::millis(active.status.credits.bake_millis.min(soak.as_millis()) / 1_000 * 1_000);
         promote(active, format!("soak cut short after {passed} of {soak} by {}", source.revision));

@@ -12,6 +12,9 @@ use crate::{
 /// A revision's hash: its name.
 pub type Revision = String;
 
+/// In counts by revision: the pods of the referenced Deployment, which are no revision's.
+pub const SOURCE_PODS: &str = "";
+
 /// An input from outside: a failed read is Unknown, never Absent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Seen<T> {
@@ -26,6 +29,14 @@ impl<T> Seen<T> {
         match self {
             Self::Known(value) => Some(value),
             Self::Absent | Self::Unknown(_) => None,
+        }
+    }
+
+    pub fn map<U>(self, change: impl FnOnce(T) -> U) -> Seen<U> {
+        match self {
+            Self::Known(value) => Seen::Known(change(value)),
+            Self::Absent => Seen::Absent,
+            Self::Unknown(why) => Seen::Unknown(why),
         }
     }
 

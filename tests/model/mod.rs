@@ -3,6 +3,8 @@
 //!
 //! It knows no documents and no API server; those are tested elsewhere.
 
+#![allow(dead_code)]
+
 use std::collections::BTreeMap;
 
 use tidegate::{
@@ -202,7 +204,7 @@ impl Model {
             "the same World gives the same Decision"
         );
         let broken = laws(&self.world, &decision);
-        assert!(broken.is_empty(), "{broken:?}\n{}", self.timeline.join("\n"));
+        assert!(broken.is_empty(), "{broken:?}\n{}\n{:?}", self.timeline.join("\n"), self.world.revisions);
         self.remember(&decision);
         self.write_run(decision.run);
         for action in decision.actions {
@@ -401,6 +403,12 @@ impl Model {
                 state.accepted |= self.millis >= self.route_changed.get(&route.name).copied().unwrap_or(0) + 500;
             }
         }
+    }
+
+    /// The controller starts anew: what it only remembered is gone.
+    pub fn forget(&mut self) {
+        self.facts.clear();
+        self.world.elapsed_millis = 0;
     }
 
     pub fn evidence(&mut self, verdict: Verdict) {

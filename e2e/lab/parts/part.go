@@ -18,7 +18,7 @@ type Part struct {
 	Flags   []string
 	// Provides names the files in the part's cache folder, for the error when one is missing.
 	Provides []string
-	// Minutes is a cold build on two cores, for the estimate.
+	// Minutes is a cold build on two cores that have other work too, for the estimate.
 	Minutes float64
 	// make fills the folder; nil means go build.
 	make func(build *build, part Part, folder string) error
@@ -28,23 +28,23 @@ type Part struct {
 func all() []Part {
 	return []Part{
 		{
-			Name: "controlplane", Module: "controlplane", Package: ".", Minutes: 9,
+			Name: "controlplane", Module: "controlplane", Package: ".", Minutes: 14,
 			Flags:    []string{"-ldflags", versionFlags()},
 			Provides: []string{"controlplane"},
 		},
 		{
-			Name: "prometheus", Module: "prometheus", Package: "github.com/prometheus/prometheus/cmd/prometheus", Minutes: 4,
+			Name: "prometheus", Module: "prometheus", Package: "github.com/prometheus/prometheus/cmd/prometheus", Minutes: 5,
 			// Only the Kubernetes discovery: the others would pull in every cloud's client library.
 			Flags:    []string{"-ldflags", "-s -w", "-tags", "netgo,remove_all_sd,enable_kubernetes_sd"},
 			Provides: []string{"prometheus"},
 		},
 		{
-			Name: "contour", Module: "contour", Package: "github.com/projectcontour/contour/cmd/contour", Minutes: 2,
+			Name: "contour", Module: "contour", Package: "github.com/projectcontour/contour/cmd/contour", Minutes: 5,
 			Flags:    []string{"-ldflags", "-s -w"},
 			Provides: []string{"contour"},
 		},
 		{
-			Name: "helm", Module: "helm", Package: "helm.sh/helm/v4/cmd/helm", Minutes: 2,
+			Name: "helm", Module: "helm", Package: "helm.sh/helm/v4/cmd/helm", Minutes: 5,
 			Flags:    []string{"-ldflags", "-s -w"},
 			Provides: []string{"helm"},
 		},
