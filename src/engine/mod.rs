@@ -8,11 +8,11 @@ mod contention;
 mod course;
 mod decide;
 mod decision;
-<<<<<<< HEAD
 mod draft;
 mod intent;
 mod laws;
 mod prepare;
+mod problems;
 mod project;
 mod record;
 mod rest;
@@ -20,23 +20,16 @@ mod restore;
 mod retire;
 mod start;
 mod stepping;
-pub mod valid;
-=======
-mod problems;
 mod valid;
 mod valid_metrics;
 mod valid_steps;
->>>>>>> api
 mod world;
 
 pub use decide::decide;
 pub use decision::*;
-<<<<<<< HEAD
 pub use laws::{Broken, laws};
-=======
 pub use valid::{read_spec, validate};
 pub use valid_metrics::metric_refusals;
->>>>>>> api
 pub use world::*;
 
 use draft::Draft;
