@@ -32,7 +32,7 @@ pub use metrics::{Gauges, Metrics};
 pub use moment::Moment;
 pub use pass::{Shell, reconcile};
 pub use queue::{DEBOUNCE, Queue};
-pub use run::{Args, LogFormat, RunError, run};
+pub use run::{Args, RunError, run};
 
 use act::{Site, dry_run, refuse_orphans, status_patch};
 use documents::Documents;

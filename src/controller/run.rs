@@ -25,27 +25,20 @@ const WORKERS: usize = 8;
 const SHUTDOWN_LIMIT: Duration = Duration::from_secs(5);
 
 /// How the controller is started.
-#[derive(Clone, Debug, clap::Args)]
+#[derive(Clone, Debug)]
 pub struct Args {
-    /// Path of a kubeconfig; default: KUBECONFIG, ~/.kube/config, or the pod's service account.
-    #[arg(long)]
+    /// None: KUBECONFIG, ~/.kube/config, or the pod's service account.
     pub kubeconfig: Option<PathBuf>,
-    /// Work in this namespace only; default: in all.
-    #[arg(long, env = "TIDEGATE_NAMESPACE")]
+    /// A context of the kubeconfig; None: its current one.
+    pub context: Option<String>,
+    /// Work in this namespace only; None: in all.
     pub namespace: Option<String>,
     /// Address for metrics and probes.
-    #[arg(long, default_value = "0.0.0.0:8080")]
     pub listen: SocketAddr,
-    /// Form of the log.
-    #[arg(long, value_enum, default_value_t = LogFormat::Text)]
-    pub log: LogFormat,
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
-pub enum LogFormat {
-    #[default]
-    Text,
-    Json,
+    /// Log in JSON.
+    pub json_log: bool,
+    /// What is logged: a level or a filter.
+    pub log_filter: String,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -64,10 +57,10 @@ pub enum RunError {
 
 /// Runs the controller until SIGTERM or SIGINT.
 pub async fn run(args: Args) -> Result<(), RunError> {
-    start_log(args.log);
+    start_log(args.json_log, &args.log_filter);
     // An error only says that somebody was first: then there is a provider.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let config = config(args.kubeconfig).await?;
+    let config = config(args.kubeconfig, args.context).await?;
     let metrics = Arc::new(Metrics::default());
     let health = Arc::new(Health::default());
     let queue = Arc::new(Queue::default());
@@ -138,25 +131,22 @@ fn workers(shell: &Arc<Shell>, queue: &Arc<Queue>, start: Instant) -> JoinSet<()
 /// A pass that panics will most likely panic again; it must not fill the log.
 const PANIC_RETRY: Duration = Duration::from_secs(10);
 
-async fn config(kubeconfig: Option<PathBuf>) -> Result<Config, RunError> {
-    match kubeconfig {
-        Some(path) => {
-            let kubeconfig = Kubeconfig::read_from(path)?;
-            Ok(Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?)
-        }
-        None => Ok(Config::infer().await?),
-    }
+async fn config(kubeconfig: Option<PathBuf>, context: Option<String>) -> Result<Config, RunError> {
+    let options = KubeConfigOptions { context, ..KubeConfigOptions::default() };
+    let kubeconfig = match kubeconfig {
+        Some(path) => Kubeconfig::read_from(path)?,
+        None if options.context.is_some() => Kubeconfig::read()?,
+        None => return Ok(Config::infer().await?),
+    };
+    Ok(Config::from_custom_kubeconfig(kubeconfig, &options).await?)
 }
 
-fn start_log(format: LogFormat) {
-    let filter = tracing_subscriber::EnvFilter::try_from_env("TIDEGATE_LOG")
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info,kube_client=error"));
+fn start_log(json: bool, filter: &str) {
+    // The client's own warnings repeat what the passes say with the object's name.
+    let filter = tracing_subscriber::EnvFilter::new(format!("{filter},kube_client=error"));
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     // Started already by whoever embeds the controller: theirs counts.
-    let _ = match format {
-        LogFormat::Text => log.try_init(),
-        LogFormat::Json => log.json().try_init(),
-    };
+    let _ = if json { log.json().try_init() } else { log.try_init() };
 }
 
 async fn signalled() -> Result<(), std::io::Error> {
