@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::{super::route_kind, Gathered, seen};
 use crate::{
     api::{PlanStep, Reason, RunRoute},
+    controller::route_kind,
     engine::{Refusal, RolloutView, RouteState, RouteView, RunView, Seen},
     traffic::{Router, router, weight_total},
     workload::{
