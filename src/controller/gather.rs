@@ -96,8 +96,7 @@ pub async fn gather(cluster: &dyn Cluster, rollout: Value) -> Read<Gathered> {
     let users = objects.values().flatten().flatten().filter_map(|document| annotation(document, RUN_ANNOTATION));
     let users = users.filter(|run| !known.contains(run)).map(|run| (RUN, run.to_owned())).collect();
     let strangers = strangers(&slices, &pods, &source_pods, &named_services(spec, &runs));
-    let (other_runs, foreign_pods) =
-        futures::join!(get_all(cluster, ns, users), get_all(cluster, ns, strangers));
+    let (other_runs, foreign_pods) = futures::join!(get_all(cluster, ns, users), get_all(cluster, ns, strangers));
     let foreign_pods = foreign_pods.into_values().flatten().flatten().collect();
     Ok(Gathered {
         namespace,
@@ -184,9 +183,9 @@ fn strangers(
 ) -> BTreeSet<(Kind, String)> {
     let (Ok(slices), Ok(pods), Ok(source_pods)) = (slices, pods, source_pods) else { return BTreeSet::new() };
     let known: BTreeSet<&str> = pods.iter().chain(source_pods).map(object::name).collect();
-    let of_services = slices.iter().filter(|slice| {
-        object::label(slice, SERVICE_NAME_LABEL).is_some_and(|service| services.contains(service))
-    });
+    let of_services = slices
+        .iter()
+        .filter(|slice| object::label(slice, SERVICE_NAME_LABEL).is_some_and(|service| services.contains(service)));
     let targets = of_services.flat_map(|slice| items(slice, "/endpoints")).filter_map(|it| it.get("targetRef"));
     let names = targets.filter(|target| text(target, "/kind") == Some("Pod")).filter_map(|it| text(it, "/name"));
     let unknown: BTreeSet<&str> = names.filter(|name| !known.contains(name)).collect();

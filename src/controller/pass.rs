@@ -7,8 +7,8 @@ use std::{sync::Arc, time::Duration};
 use serde_json::Value;
 
 use super::{
-    Cluster, ClusterError, Documents, Evaluators, Events, Key, Memories, Memory, Metrics, Moment, Observation, Outcome, ROLLOUT,
-    Site, dry_run, gather, observe, open_run, refuse_orphans, report, settle, status_patch,
+    Cluster, ClusterError, Documents, Evaluators, Events, Key, Memories, Memory, Metrics, Moment, Observation, Outcome,
+    ROLLOUT, Site, dry_run, gather, observe, open_run, refuse_orphans, report, settle, status_patch,
 };
 use crate::{
     engine::{Decision, RunWrite, World, decide, laws},
@@ -84,8 +84,7 @@ async fn pass(shell: &Shell, key: &Key, rollout: Value, memory: &mut Memory, now
     for law in &broken {
         shell.metrics.law_broken(law.law);
     }
-    let mut site =
-        Site { cluster: &*shell.cluster, world: &world, documents: &mut documents, memory, now, writes: 0 };
+    let mut site = Site { cluster: &*shell.cluster, world: &world, documents: &mut documents, memory, now, writes: 0 };
     let outcome = if broken.is_empty() { site.carry_out(&decision).await } else { Outcome::Forbidden(broken) };
     let wrote = site.writes > 0;
     memory.learn(&decision.facts);
@@ -163,9 +162,10 @@ async fn write_status(
 fn follow(shell: &Shell, key: &Key, world: &World, decision: &Decision, outcome: &Outcome) {
     let Some(run) = open_run(&world.runs) else { return shell.evaluators.stop(key) };
     let status = match (&decision.run, outcome) {
-        (Some(RunWrite::Status { status, .. } | RunWrite::Remember { status, .. }), Outcome::Done | Outcome::Stopped(_)) => {
-            Some(&**status)
-        }
+        (
+            Some(RunWrite::Status { status, .. } | RunWrite::Remember { status, .. }),
+            Outcome::Done | Outcome::Stopped(_),
+        ) => Some(&**status),
         _ => run.status.as_ref(),
     };
     match status {

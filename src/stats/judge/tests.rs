@@ -1,3 +1,5 @@
+//! The precedence of the verdicts, and their sentences.
+
 use super::*;
 use crate::{
     api::ErrorBudget,
