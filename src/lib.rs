@@ -4,6 +4,10 @@
 //! Nothing low imports anything high; `tests/layers.rs` guards it.
 
 pub mod api;
+pub mod cli;
 pub mod controller;
 pub mod engine;
 pub mod stats;
+pub mod traffic;
+pub mod view;
+pub mod workload;

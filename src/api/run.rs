@@ -123,6 +123,9 @@ pub struct RunRoute {
     pub name: String,
     /// The managed rules.
     pub rules: Vec<RunRule>,
+    /// Names of the rules that the Rollout selects. Empty: every rule that names one of the Services.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub selected: Vec<String>,
     /// Parents that had accepted the route: only these are waited for. Each as JSON of its parentRef.
     #[serde(default)]
     pub parents: Vec<String>,

@@ -2,14 +2,34 @@
 //!
 //! No clock, no randomness, no logging and no I/O is in here: the same World gives the same Decision, byte for byte.
 
+mod active;
+mod adopt;
+mod contention;
+mod course;
+mod decide;
 mod decision;
+mod draft;
+mod intent;
+mod laws;
+mod prepare;
 mod problems;
+mod project;
+mod record;
+mod rest;
+mod restore;
+mod retire;
+mod start;
+mod stepping;
 mod valid;
 mod valid_metrics;
 mod valid_steps;
 mod world;
 
+pub use decide::decide;
 pub use decision::*;
+pub use laws::{Broken, laws};
 pub use valid::{read_spec, validate};
 pub use valid_metrics::metric_refusals;
 pub use world::*;
+
+use draft::Draft;

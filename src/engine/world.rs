@@ -12,6 +12,9 @@ use crate::{
 /// A revision's hash: its name.
 pub type Revision = String;
 
+/// In counts by revision: the pods of the referenced Deployment, which are no revision's.
+pub const SOURCE_PODS: &str = "";
+
 /// An input from outside: a failed read is Unknown, never Absent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Seen<T> {
@@ -314,4 +317,6 @@ pub enum Fact {
     Back,
     /// RouteContended or ServiceContended: time since the last try.
     Contended,
+    /// The referenced Deployment was scaled up again by its manager: time since it was scaled back.
+    SourceUp,
 }

@@ -2,6 +2,29 @@
 //!
 //! No I/O, and no decision about steps.
 
+mod allowance;
+mod bits;
+mod budget;
+mod condition;
+mod counts;
+mod fold;
+mod increments;
+mod judge;
+mod reading;
+mod threshold;
 mod verdict;
+mod window;
 
+pub use allowance::{Allowance, BudgetTerms};
+pub use budget::{BudgetFold, Spending};
+pub use condition::{Condition, ConditionError};
+pub use counts::{CountsFold, Tally};
+pub use fold::{BrokenState, Fold, Folds};
+pub use increments::{Birth, Increment, increments, usable};
+pub use judge::{Counted, Evidence, Measured, Supply, judge};
+pub use reading::{Cells, Reading, slots};
+pub use threshold::{Measurements, Outcome, ThresholdPlan};
 pub use verdict::{Judgement, Verdict};
+pub use window::{
+    Assembly, Counts, Dropped, Expected, GRACE_WINDOWS, Side, Slot, Timing, WARMUP_SECONDS, Window, assemble,
+};

@@ -1,0 +1,48 @@
+# Tidegate. `make demo` shows the main job, `make test` is everything that CI runs.
+# Needed: Rust, Go, Python 3 with pip, make. Everything else is built once into a cache outside the work tree.
+
+CARGO ?= cargo
+LAB := target/lab
+TEST_THREADS ?= 6
+
+.PHONY: build demo lab test check unit lab-test lab-test-alone generate
+.DEFAULT_GOAL := build
+
+build: ## The binary, target/debug/tidegate
+	$(CARGO) build
+
+$(LAB): $(shell find e2e/lab -name '*.go' -o -name 'go.*') $(shell find e2e/lab/cluster/manifests -type f)
+	cd e2e/lab && go build -o ../../$@ .
+
+demo: ## v2 promoted under load, v3 taken back by the error budget, v4 by the deadline
+	@echo "make demo: about 30 min on 2 cores the first time, nearly all of it builds; under 8 min after that"
+	$(CARGO) build --release --bin tidegate --example demo
+	$(MAKE) --no-print-directory $(LAB)
+	TIDEGATE_BIN=$(CURDIR)/target/release/tidegate $(LAB) run -- target/release/examples/demo
+
+lab: $(LAB) ## A cluster to play with, until Ctrl-C
+	$(CARGO) build --release --bin tidegate
+	$(LAB) up
+
+test: check unit lab-test lab-test-alone ## Everything that CI runs
+
+check: ## Format and lints
+	$(CARGO) fmt --check
+	$(CARGO) clippy --all-targets --locked -- -D warnings
+	cd e2e/lab && test -z "$$(gofmt -l .)" && go vet ./...
+
+unit: ## Unit, golden, property and story tests; no cluster
+	$(CARGO) test --locked
+	cd e2e/lab && go test ./...
+
+# Compiled before the lab starts, so that the tests have the cores for themselves.
+lab-test: $(LAB) ## Tests on a real API server, gateway and Prometheus
+	$(CARGO) test --locked --test lab --no-run
+	$(LAB) run -- $(CARGO) test --offline --locked --test lab -- --test-threads $(TEST_THREADS) --skip alone::
+
+# These stop parts that all tests share.
+lab-test-alone: $(LAB) ## Tests that stop parts of the lab
+	$(LAB) run -- $(CARGO) test --offline --locked --test lab -- --test-threads 1 alone::
+
+generate: ## Rewrite what is generated: CRDs, references, golden files
+	UPDATE_GOLDEN=1 $(CARGO) test --test crds --test cli --test view

@@ -1,0 +1,64 @@
+//! A `tidegate controller` process, restricted to one namespace so that tests do not meet. It ends with its owner.
+
+use std::{
+    fs::File,
+    path::PathBuf,
+    process::{Child, Command, Stdio},
+    sync::atomic::{AtomicU16, Ordering},
+};
+
+use super::{Space, space::lab};
+
+static NEXT_PORT: AtomicU16 = AtomicU16::new(0);
+
+pub struct Controller {
+    child: Option<Child>,
+    binary: PathBuf,
+    namespace: String,
+    pub port: u16,
+    log: PathBuf,
+}
+
+impl Controller {
+    pub fn start(space: &Space, binary: &str) -> Self {
+        let port = 20_000 + (std::process::id() % 500) as u16 * 40 + NEXT_PORT.fetch_add(1, Ordering::Relaxed);
+        let log =
+            PathBuf::from(lab("TIDEGATE_LAB_DIR")).join("logs").join(format!("controller-{}.log", space.namespace));
+        let mut controller = Self { child: None, binary: binary.into(), namespace: space.namespace.clone(), port, log };
+        controller.restart();
+        controller
+    }
+
+    pub fn restart(&mut self) {
+        self.kill();
+        let log = File::options().create(true).append(true).open(&self.log).expect("a log file");
+        let errors = log.try_clone().expect("a log file");
+        let child = Command::new(&self.binary)
+            .args(["controller", "--namespace", &self.namespace, "--listen", &format!("127.0.0.1:{}", self.port)])
+            .env("RUST_BACKTRACE", "1")
+            .stdin(Stdio::null())
+            .stdout(log)
+            .stderr(errors)
+            .spawn()
+            .expect("the controller starts");
+        self.child = Some(child);
+    }
+
+    /// `kill -9`.
+    pub fn kill(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap_or_default()
+    }
+}
+
+impl Drop for Controller {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}

@@ -1,0 +1,104 @@
+//! The lab's load generator: a constant rate through the gateway, every answer counted by version and code.
+
+use std::{
+    collections::BTreeMap,
+    path::PathBuf,
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
+
+use serde::Deserialize;
+
+use super::space::lab;
+
+/// Answers by version, then by code. Transport errors have no version.
+pub type Counts = BTreeMap<String, BTreeMap<String, u64>>;
+
+#[derive(Clone, Debug, Default, Deserialize)]
+pub struct Tally {
+    pub sent: u64,
+    pub answered: u64,
+    pub counts: Counts,
+    #[serde(default)]
+    pub seconds: Vec<Second>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+pub struct Second {
+    pub t: i64,
+    pub counts: Counts,
+}
+
+impl Tally {
+    /// Answers other than 200.
+    pub fn failed(&self) -> u64 {
+        self.counts.values().flatten().filter(|(code, _)| *code != "200").map(|(_, count)| count).sum()
+    }
+
+    /// Answers of one version, whatever their code.
+    pub fn of(&self, version: &str) -> u64 {
+        self.counts.get(version).map(|codes| codes.values().sum()).unwrap_or_default()
+    }
+
+    /// Answers of one version between two moments (seconds since the epoch, the first included), and all answers.
+    pub fn between(&self, version: &str, from: i64, to: i64) -> (u64, u64) {
+        let seconds = self.seconds.iter().filter(|second| (from..to).contains(&second.t));
+        seconds.fold((0, 0), |(of, all), second| {
+            let version: u64 = second.counts.get(version).map(|codes| codes.values().sum()).unwrap_or_default();
+            (of + version, all + second.counts.values().flatten().map(|(_, count)| count).sum::<u64>())
+        })
+    }
+}
+
+pub struct Load {
+    child: Option<Child>,
+    file: PathBuf,
+}
+
+impl Load {
+    /// A constant rate to this host until it is stopped.
+    pub fn start(host: &str, rate: u32) -> Self {
+        let file = PathBuf::from(lab("TIDEGATE_LAB_DIR")).join(format!("load-{host}-{rate}.json"));
+        let child = Command::new(lab("TIDEGATE_LAB_BIN"))
+            .args(["load", "--url", &lab("TIDEGATE_LAB_GATEWAY"), "--host", host])
+            .args(["--rate", &rate.to_string(), "--out"])
+            .arg(&file)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .spawn()
+            .expect("the load generator starts");
+        Self { child: Some(child), file }
+    }
+
+    /// The count so far (written once a second).
+    pub fn tally(&self) -> Tally {
+        let text = std::fs::read(&self.file).unwrap_or_default();
+        serde_json::from_slice(&text).unwrap_or_default()
+    }
+
+    /// Ends the load; answers in flight are waited for.
+    pub fn stop(mut self) -> Tally {
+        self.end();
+        self.tally()
+    }
+
+    fn end(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            let _ = Command::new("kill").args(["-INT", &child.id().to_string()]).status();
+            for _ in 0..100 {
+                if child.try_wait().ok().flatten().is_some() {
+                    return;
+                }
+                std::thread::sleep(Duration::from_millis(100));
+            }
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+impl Drop for Load {
+    fn drop(&mut self) {
+        self.end();
+    }
+}

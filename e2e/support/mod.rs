@@ -1,0 +1,16 @@
+//! What the demo and the lab's tests share: a namespace of one's own, the application's manifests, a controller process and
+//! a load generator. They run inside `lab run`.
+//!
+//! It asserts nothing about Tidegate.
+
+#![allow(dead_code)]
+
+pub mod application;
+pub mod controller;
+pub mod load;
+pub mod space;
+
+pub use application::Application;
+pub use controller::Controller;
+pub use load::{Load, Tally};
+pub use space::Space;

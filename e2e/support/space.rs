@@ -1,0 +1,193 @@
+//! A namespace of one's own on the lab's API server, and plain reads and writes in it.
+
+use std::{future::Future, path::PathBuf, process::Command, time::Duration};
+
+use kube::{
+    Api, Client, Config,
+    api::{DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PropagationPolicy},
+    config::{KubeConfigOptions, Kubeconfig},
+    core::{ApiResource, GroupVersionKind},
+};
+use serde_json::{Value, json};
+use tidegate::controller::{Kind, METRICS_PROVIDER, NAMESPACE, ROLLOUT, RUN};
+use tokio::time::{Instant, sleep};
+
+/// How often a wait looks again.
+const LOOK_EVERY: Duration = Duration::from_millis(150);
+
+#[derive(Clone)]
+pub struct Space {
+    pub client: Client,
+    pub namespace: String,
+}
+
+/// A path that the lab gives to what runs inside it.
+pub fn lab(variable: &str) -> String {
+    std::env::var(variable)
+        .unwrap_or_else(|_| panic!("{variable} is not set: run this inside the lab (make test, make demo)"))
+}
+
+impl Space {
+    /// A fresh namespace; the CRDs and the MetricsProvider are there afterwards.
+    pub async fn new(stem: &str) -> Self {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let path = PathBuf::from(lab("TIDEGATE_LAB_DIR")).join("kubeconfig-admin");
+        let file = Kubeconfig::read_from(path).expect("the lab's kubeconfig");
+        let config =
+            Config::from_custom_kubeconfig(file, &KubeConfigOptions::default()).await.expect("a client config");
+        let client = Client::try_from(config).expect("a client");
+        let space = Self { client, namespace: stem.to_owned() };
+        space.crds().await;
+        let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": stem}});
+        space.apply_as("lab", true, NAMESPACE, namespace).await.expect("a namespace");
+        let provider = json!({
+            "apiVersion": "tidegate.io/v1alpha1", "kind": "MetricsProvider", "metadata": {"name": "lab"},
+            "spec": {"address": lab("TIDEGATE_LAB_PROMETHEUS"), "default": true, "scrapeInterval": "2s"},
+        });
+        space.apply_as("lab", true, METRICS_PROVIDER, provider).await.expect("a MetricsProvider");
+        space
+    }
+
+    async fn crds(&self) {
+        let kind = Kind {
+            group: "apiextensions.k8s.io",
+            version: "v1",
+            kind: "CustomResourceDefinition",
+            plural: "customresourcedefinitions",
+            namespaced: false,
+        };
+        for crd in tidegate::api::crds() {
+            let document = serde_json::to_value(crd).expect("a CRD is JSON");
+            self.apply_as("lab", true, kind, document).await.expect("the CRD is accepted");
+        }
+        for plural in ["rollouts", "rolloutruns", "rolloutactions", "metricsproviders"] {
+            let name = format!("{plural}.tidegate.io");
+            self.until(&format!("{name} is established"), 20, async || {
+                let crd = self.get(kind, &name).await.unwrap_or_default();
+                let conditions = crd["status"]["conditions"].as_array().cloned().unwrap_or_default();
+                conditions.iter().any(|row| row["type"] == "Established" && row["status"] == "True")
+            })
+            .await;
+        }
+    }
+
+    pub fn api(&self, kind: Kind) -> Api<DynamicObject> {
+        let resource =
+            ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk(kind.group, kind.version, kind.kind), kind.plural);
+        if kind.namespaced {
+            Api::namespaced_with(self.client.clone(), &self.namespace, &resource)
+        } else {
+            Api::all_with(self.client.clone(), &resource)
+        }
+    }
+
+    pub async fn get(&self, kind: Kind, name: &str) -> Option<Value> {
+        let found = self.api(kind).get_opt(name).await.expect("a read");
+        found.map(|object| serde_json::to_value(object).expect("an object is JSON"))
+    }
+
+    pub async fn list(&self, kind: Kind) -> Vec<Value> {
+        let list = self.api(kind).list(&ListParams::default()).await.expect("a list");
+        list.items.into_iter().map(|object| serde_json::to_value(object).expect("an object is JSON")).collect()
+    }
+
+    /// Server-side apply, as `kubectl apply --server-side --field-manager=MANAGER [--force-conflicts]` does it.
+    pub async fn apply_as(
+        &self,
+        manager: &str,
+        force: bool,
+        kind: Kind,
+        document: Value,
+    ) -> Result<Value, kube::Error> {
+        let name = document["metadata"]["name"].as_str().expect("a name").to_owned();
+        let mut params = PatchParams::apply(manager).validation_strict();
+        params.force = force;
+        let object = self.api(kind).patch(&name, &params, &Patch::Apply(document)).await?;
+        Ok(serde_json::to_value(object).expect("an object is JSON"))
+    }
+
+    pub async fn merge(&self, kind: Kind, name: &str, patch: Value) -> Result<Value, kube::Error> {
+        let params = PatchParams { field_manager: Some("someone".into()), ..PatchParams::default() };
+        let object = self.api(kind).patch(name, &params, &Patch::Merge(patch)).await?;
+        Ok(serde_json::to_value(object).expect("an object is JSON"))
+    }
+
+    /// As a HorizontalPodAutoscaler scales.
+    pub async fn scale(&self, name: &str, replicas: u32) {
+        let patch = Patch::Merge(json!({"spec": {"replicas": replicas}}));
+        self.api(ROLLOUT).patch_scale(name, &PatchParams::default(), &patch).await.expect("the Rollout is scaled");
+    }
+
+    pub async fn create(&self, kind: Kind, document: Value) -> Result<Value, kube::Error> {
+        let object: DynamicObject = serde_json::from_value(document).expect("an object");
+        let created = self.api(kind).create(&kube::api::PostParams::default(), &object).await?;
+        Ok(serde_json::to_value(created).expect("an object is JSON"))
+    }
+
+    pub async fn delete(&self, kind: Kind, name: &str, policy: PropagationPolicy) {
+        let params = DeleteParams { propagation_policy: Some(policy), ..DeleteParams::default() };
+        self.api(kind).delete(name, &params).await.expect("a deletion");
+    }
+
+    /// The Rollout's status.
+    pub async fn status(&self, name: &str) -> Value {
+        self.get(ROLLOUT, name).await.map(|rollout| rollout["status"].clone()).unwrap_or_default()
+    }
+
+    /// The newest RolloutRun of a Rollout, by creation.
+    pub async fn newest_run(&self, rollout: &str) -> Option<Value> {
+        let mut runs = self.list(RUN).await;
+        runs.retain(|run| run["spec"]["rollout"] == rollout);
+        runs.sort_by_key(|run| run["metadata"]["creationTimestamp"].as_str().unwrap_or_default().to_owned());
+        runs.pop()
+    }
+
+    /// Looks until `done`; panics with what was waited for after `seconds`.
+    pub async fn until<F: Future<Output = bool>>(&self, what: &str, seconds: u64, done: impl Fn() -> F) {
+        let end = Instant::now() + Duration::from_secs(seconds);
+        while !done().await {
+            if Instant::now() > end {
+                panic!("{}: {what} not seen within {seconds} s\n{}", self.namespace, self.describe().await);
+            }
+            sleep(LOOK_EVERY).await;
+        }
+    }
+
+    pub async fn until_phase(&self, name: &str, phase: &str, seconds: u64) {
+        self.until(&format!("phase {phase}"), seconds, async || self.status(name).await["phase"] == phase).await;
+    }
+
+    /// The Rollout serves with all its pods; `version` is in its template.
+    pub async fn until_healthy(&self, name: &str, seconds: u64) {
+        self.until("Ready=True at the present generation", seconds, async || {
+            let Some(rollout) = self.get(ROLLOUT, name).await else { return false };
+            let status = &rollout["status"];
+            status["observedGeneration"] == rollout["metadata"]["generation"] && status["phase"] == "Healthy"
+        })
+        .await;
+    }
+
+    /// Statuses of this namespace's Rollouts and runs, for a failure's message.
+    async fn describe(&self) -> String {
+        let mut text = String::new();
+        for kind in [ROLLOUT, RUN] {
+            for object in self.list(kind).await {
+                let status = serde_json::to_string(&object["status"]).unwrap_or_default();
+                text += &format!("{} {}: {status}\n", kind.kind, object["metadata"]["name"]);
+            }
+        }
+        text
+    }
+
+    /// The lab's kubectl in this namespace.
+    pub fn kubectl(&self, args: &[&str]) -> (bool, String) {
+        let out = Command::new("kubectl").args(["-n", &self.namespace]).args(args).output().expect("kubectl");
+        let text = String::from_utf8_lossy(&out.stdout).into_owned() + &String::from_utf8_lossy(&out.stderr);
+        (out.status.success(), text)
+    }
+}
+
+/// The pause of a script that plays a person or a manager with a rhythm of its own; never a wait for an outcome.
+pub async fn rhythm(seconds: f64) {
+    sleep(Duration::from_secs_f64(seconds)).await;
+}

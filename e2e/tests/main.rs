@@ -1,0 +1,9 @@
+//! The lab's tests: a real API server, gateway and Prometheus. Each test has a namespace and a controller of its own.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod promote;
+
+/// The binary under test.
+pub const TIDEGATE: &str = env!("CARGO_BIN_EXE_tidegate");

@@ -1,0 +1,259 @@
+//! The arguments: commands and flags as clap reads them. Their doc comments are the help and the reference.
+//!
+//! No behaviour.
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+
+use crate::api::{ActionType, Span};
+
+/// Progressive delivery for Kubernetes: look at Rollouts, and tell them what to do
+#[derive(Debug, Parser)]
+#[command(name = "tidegate", version, max_term_width = 100, subcommand_required = true, arg_required_else_help = true)]
+pub struct Arguments {
+    #[command(flatten)]
+    pub connection: ConnectionArguments,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "Cluster")]
+pub struct ConnectionArguments {
+    /// Namespace of the Rollout; default: the context's
+    #[arg(short, long, global = true)]
+    pub namespace: Option<String>,
+    /// Context of the kubeconfig; default: its current one
+    #[arg(long, global = true)]
+    pub context: Option<String>,
+    /// Path of the kubeconfig; default: KUBECONFIG, else ~/.kube/config, else the pod's service account
+    #[arg(long, global = true, value_name = "FILE")]
+    pub kubeconfig: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Show Rollouts: what runs where, how far it is, why, and what comes next
+    Get {
+        #[command(subcommand)]
+        what: Get,
+    },
+    /// End the present step now: its bake and gates count as done
+    Promote(Promote),
+    /// Give one approval to a gate of the present step
+    Approve(Approve),
+    /// Take all traffic back to the stable revision
+    Abort(Intent),
+    /// Try the reverted or aborted revision again
+    Retry(Intent),
+    /// Stay at the present weight
+    Pause(Intent),
+    /// Go on after a pause
+    Resume(Intent),
+    /// Replace the pods of the stable revision
+    Restart(Intent),
+    /// Print the CustomResourceDefinitions: tidegate crds | kubectl apply --server-side -f -
+    Crds,
+    /// Run the operator
+    Controller(ControllerArguments),
+    /// Print the version
+    Version,
+    /// Print a completion script for a shell
+    Completion { shell: Shell },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Get {
+    /// Show one Rollout as a tree, or all of a namespace as a table
+    #[command(visible_alias = "rollouts")]
+    Rollout(GetRollout),
+}
+
+#[derive(Debug, Args)]
+pub struct GetRollout {
+    /// Name of the Rollout; without it all are shown as a table
+    #[arg(value_parser = bare_name)]
+    pub name: Option<String>,
+    /// Show it again whenever it changes
+    #[arg(short, long)]
+    pub watch: bool,
+    /// Rollouts of all namespaces
+    #[arg(short = 'A', long, conflicts_with_all = ["name", "namespace"])]
+    pub all_namespaces: bool,
+    /// Form of the answer; default: tree for one, table for all
+    #[arg(short, long, value_enum)]
+    pub output: Option<Output>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Output {
+    /// A tree (one Rollout)
+    Tree,
+    /// A table
+    Table,
+    /// A table with revisions, releases and whole messages
+    Wide,
+    /// The objects as JSON
+    Json,
+    /// The objects as YAML
+    Yaml,
+}
+
+/// What each intent has: the Rollout, why, for which state it is meant, and how long to wait.
+#[derive(Clone, Debug, Args)]
+pub struct Intent {
+    /// Name of the Rollout
+    #[arg(value_parser = bare_name)]
+    pub name: String,
+    /// Why; shown in the run's decisions
+    #[arg(short, long)]
+    pub reason: Option<String>,
+    /// The RolloutRun that is meant: with another one the intent is refused; default: the present one
+    #[arg(long)]
+    pub run: Option<String>,
+    /// The step that is meant, counted from 0: at another one the intent is refused; default of promote and approve: the present one
+    #[arg(long)]
+    pub step: Option<u32>,
+    /// Time to wait for the controller's answer
+    #[arg(long, default_value = "10s", conflicts_with = "no_wait")]
+    pub timeout: Span,
+    /// Do not wait for the controller's answer
+    #[arg(long)]
+    pub no_wait: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Promote {
+    #[command(flatten)]
+    pub intent: Intent,
+    /// Skip all bakes, gates and evidence up to 100 %; never capacity
+    #[arg(long)]
+    pub full: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Approve {
+    #[command(flatten)]
+    pub intent: Intent,
+    /// The gate to approve
+    #[arg(short, long)]
+    pub gate: String,
+}
+
+#[derive(Debug, Args)]
+pub struct ControllerArguments {
+    /// Address for metrics and probes
+    #[arg(long, default_value = "0.0.0.0:8080")]
+    pub listen: SocketAddr,
+    /// Form of the log
+    #[arg(long, value_enum, default_value_t)]
+    pub log_format: LogFormat,
+    /// What is logged: error, warn, info, debug or trace, or a filter such as info,kube=warn
+    #[arg(long, default_value = "info")]
+    pub log_level: String,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    #[default]
+    Text,
+    Json,
+}
+
+/// One intent, whichever command it came from.
+#[derive(Debug)]
+pub struct Wish {
+    pub kind: ActionType,
+    pub gate: Option<String>,
+    pub intent: Intent,
+}
+
+impl Intent {
+    pub const fn of(self, kind: ActionType) -> Wish {
+        Wish { kind, gate: None, intent: self }
+    }
+}
+
+impl From<Promote> for Wish {
+    fn from(promote: Promote) -> Self {
+        promote.intent.of(if promote.full { ActionType::PromoteFull } else { ActionType::Promote })
+    }
+}
+
+impl From<Approve> for Wish {
+    fn from(approve: Approve) -> Self {
+        Self { kind: ActionType::Approve, gate: Some(approve.gate), intent: approve.intent }
+    }
+}
+
+/// `rollouts.tidegate.io/checkout`, as kubectl prints it, is `checkout` too.
+fn bare_name(text: &str) -> Result<String, String> {
+    let name = match text.split_once('/') {
+        Some(("rollout" | "rollouts" | "tgr" | "rollout.tidegate.io" | "rollouts.tidegate.io", name)) => name,
+        Some((kind, _)) => return Err(format!("{kind} is not a kind of Tidegate's: write the Rollout's name")),
+        None => text,
+    };
+    if name.is_empty() { Err("the name is empty".into()) } else { Ok(name.to_owned()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    fn read(line: &str) -> Result<Arguments, clap::Error> {
+        Arguments::try_parse_from(std::iter::once("tidegate").chain(line.split_whitespace()))
+    }
+
+    #[test]
+    fn the_arguments_contradict_each_other_nowhere() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn lines_that_people_write_are_read() {
+        for line in [
+            "get rollout checkout -n shop -w",
+            "get rollouts -A -o wide",
+            "get rollout rollouts.tidegate.io/checkout -o yaml",
+            "-n shop --context prod promote checkout --full --reason hotfix",
+            "approve checkout --gate qa --no-wait",
+            "abort checkout --timeout 30s -r slow",
+            "controller --listen 127.0.0.1:9090 --log-format json --log-level debug -n shop",
+            "completion powershell",
+            "version",
+        ] {
+            assert!(read(line).is_ok(), "{line}: {}", read(line).unwrap_err());
+        }
+    }
+
+    #[test]
+    fn lines_that_mean_nothing_are_refused() {
+        for line in [
+            "",
+            "promote",
+            "approve checkout",
+            "abort checkout --timeout soon",
+            "abort checkout --timeout 5s --no-wait",
+            "get rollout checkout -A",
+            "get rollout pods/x",
+            "get rollout rollouts/",
+            "completion tcsh",
+        ] {
+            assert!(read(line).is_err(), "{line}");
+        }
+    }
+
+    #[test]
+    fn promote_full_is_another_intent_than_promote() {
+        for (line, kind) in
+            [("promote checkout", ActionType::Promote), ("promote checkout --full", ActionType::PromoteFull)]
+        {
+            let Command::Promote(promote) = read(line).unwrap().command else { panic!("{line}") };
+            assert_eq!(Wish::from(promote).kind, kind);
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! What can go wrong for a command, each with a sentence and, where a person can do something, a hint.
+//!
+//! Exit codes are not decided here.
+
+use std::{error::Error, path::PathBuf};
+
+use super::near;
+
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    #[error("failed to find a cluster: no kubeconfig and no service account of a pod")]
+    NoCluster,
+    #[error("failed to read the kubeconfig{}: {message}", path.as_ref().map(|path| format!(" {}", path.display())).unwrap_or_default())]
+    Kubeconfig { path: Option<PathBuf>, message: String },
+    #[error("failed to find context {name:?} in the kubeconfig")]
+    NoContext { name: String, known: Vec<String> },
+    #[error("failed to choose a context: the kubeconfig has no current one")]
+    NoCurrentContext { known: Vec<String> },
+    #[error("failed to {attempt}: the API server at {server} does not answer: {message}")]
+    Unreachable { attempt: String, server: String, message: String },
+    #[error("failed to {attempt}: {message}")]
+    Forbidden { attempt: String, message: String },
+    #[error("failed to {attempt}: {message}")]
+    Unauthorized { attempt: String, message: String },
+    #[error("failed to {attempt}: the API server does not know the kinds of tidegate.io")]
+    KindsMissing { attempt: String },
+    #[error("Rollout {name:?} not found in namespace {namespace:?}")]
+    RolloutNotFound { name: String, namespace: String, known: Vec<String> },
+    #[error("failed to {attempt}: {message}")]
+    Api { attempt: String, message: String },
+    #[error("refused: {message}")]
+    Refused { message: String },
+    #[error("RolloutAction {action} was created, but the controller has not answered within {timeout}")]
+    Unanswered { action: String, namespace: String, timeout: crate::api::Span },
+    #[error("failed to use {output} here: it shows {shows}")]
+    Output { output: &'static str, shows: &'static str, instead: &'static str },
+    #[error("failed to run the controller: {0}")]
+    Controller(String),
+    #[error("failed to write the answer: {0}")]
+    Write(std::io::Error),
+    #[error("failed to write the answer: nobody reads it")]
+    ReaderGone,
+}
+
+impl Failure {
+    /// What a person can do about it.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::NoCluster => Some("Name one with --kubeconfig FILE or set KUBECONFIG".into()),
+            Self::Kubeconfig { .. } => Some("Name another one with --kubeconfig FILE or KUBECONFIG".into()),
+            Self::NoContext { name, known } => near::hint(name, known, "It has no contexts"),
+            Self::NoCurrentContext { known } => Some(format!("Choose one with --context: {}", near::listed(known))),
+            Self::Unreachable { .. } => Some("Check --context and --kubeconfig, and whether the cluster is up".into()),
+            Self::Unauthorized { .. } => Some("Log in again: the credentials of this context are not valid".into()),
+            Self::Forbidden { .. } => {
+                Some("Ask for a Role that allows it; kubectl auth can-i --list shows what you may do".into())
+            }
+            Self::KindsMissing { .. } => Some("Install them: tidegate crds | kubectl apply --server-side -f -".into()),
+            Self::RolloutNotFound { name, known, .. } => {
+                near::hint(name, known, "There is no Rollout in this namespace; choose another one with -n")
+            }
+            Self::Unanswered { action, namespace, .. } => Some(format!(
+                "Look whether the controller runs; the answer will be in: kubectl -n {namespace} get rolloutactions.tidegate.io {action} -o yaml"
+            )),
+            Self::Output { instead, .. } => Some((*instead).into()),
+            Self::Api { .. } | Self::Refused { .. } | Self::Controller(_) | Self::Write(_) | Self::ReaderGone => None,
+        }
+    }
+
+    /// What an error of the client means for this attempt ("read Rollout x").
+    pub fn of_client(attempt: impl Into<String>, server: &str, error: &kube::Error) -> Self {
+        let attempt = attempt.into();
+        match error {
+            kube::Error::Api(status) => Self::of_status(attempt, status),
+            kube::Error::HyperError(_) | kube::Error::Service(_) | kube::Error::ReadEvents(_) => {
+                Self::Unreachable { attempt, server: server.to_owned(), message: innermost(error) }
+            }
+            kube::Error::Auth(_) => Self::Unauthorized { attempt, message: innermost(error) },
+            // The client's enum may grow, and what is left here is rare: its own words say best what it was.
+            _ => Self::Api { attempt, message: innermost(error) },
+        }
+    }
+
+    fn of_status(attempt: String, status: &kube::core::Status) -> Self {
+        let message = status.message.trim_end_matches('.').to_owned();
+        let names_object = status.details.as_ref().is_some_and(|details| !details.name.is_empty());
+        match status.code {
+            401 => Self::Unauthorized { attempt, message },
+            403 => Self::Forbidden { attempt, message },
+            404 if !names_object => Self::KindsMissing { attempt },
+            _ => Self::Api { attempt, message },
+        }
+    }
+}
+
+/// The cause at the bottom of a chain: the layers above it repeat it or say nothing.
+fn innermost(error: &dyn Error) -> String {
+    let mut cause = error;
+    while let Some(deeper) = cause.source() {
+        cause = deeper;
+    }
+    cause.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use kube::core::Status;
+
+    use super::*;
+
+    fn status(code: u16, message: &str, name: &str) -> kube::Error {
+        let details = serde_json::json!({ "name": name });
+        let details = serde_json::from_value(details).unwrap();
+        kube::Error::Api(Box::new(Status {
+            code,
+            message: message.into(),
+            details: Some(details),
+            ..Status::default()
+        }))
+    }
+
+    #[test]
+    fn errors_of_the_api_server_become_sentences_with_hints() {
+        for (error, sentence, hint) in [
+            (
+                status(403, "rollouts.tidegate.io \"x\" is forbidden.", "x"),
+                "failed to read Rollout x: rollouts.tidegate.io \"x\" is forbidden",
+                "Ask for a Role",
+            ),
+            (
+                status(404, "404 page not found", ""),
+                "failed to read Rollout x: the API server does not know the kinds of tidegate.io",
+                "tidegate crds",
+            ),
+            (status(401, "Unauthorized", ""), "failed to read Rollout x: Unauthorized", "Log in again"),
+        ] {
+            let failure = Failure::of_client("read Rollout x", "https://k8s", &error);
+            assert_eq!(failure.to_string(), sentence);
+            assert!(failure.hint().unwrap().contains(hint), "{sentence}");
+        }
+    }
+
+    #[test]
+    fn an_unknown_rollout_is_answered_with_near_names() {
+        let known = vec!["checkout".to_owned(), "cart".to_owned()];
+        let failure = Failure::RolloutNotFound { name: "chekout".into(), namespace: "shop".into(), known };
+        assert_eq!(failure.to_string(), "Rollout \"chekout\" not found in namespace \"shop\"");
+        assert_eq!(failure.hint().unwrap(), "Did you mean checkout?");
+    }
+}

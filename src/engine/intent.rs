@@ -1,0 +1,191 @@
+//! RolloutActions: each is consumed once, is bound to what it was meant for, and gets a sentence that says what became of it.
+
+use super::{Action, ActionView, World, active::Active, draft::Draft};
+use crate::api::{ActionOutcome, ActionType, Approval, Reason, RunOutcome, RunPhase};
+
+/// Consumed actions that a record remembers: a crash between the record and the action's own status must not count twice.
+const MAX_CONSUMED: usize = 32;
+/// Approvals kept for one step.
+const MAX_APPROVALS: usize = 64;
+
+/// Abort comes before everything else that goes on.
+pub(super) fn abort(active: &mut Active, draft: &mut Draft) {
+    let action = draft.world.actions.iter().find(|action| {
+        action.kind == ActionType::Abort && !is_consumed(active, action) && misdirected(active, action).is_none()
+    });
+    if let Some(action) = action {
+        let message = format!("aborted by {}{}", action.author, because(action));
+        consume(active, action);
+        active.go_back(RunOutcome::Aborted, Reason::Aborted, message.clone());
+        resolve(draft, action, Ok(message), Some(active.name));
+    }
+}
+
+/// One of the other intents, the oldest first.
+pub(super) fn steer(active: &mut Active, draft: &mut Draft) {
+    let Some(action) = draft.world.actions.first() else { return };
+    if is_consumed(active, action) {
+        return resolve(draft, action, Ok("done before".into()), Some(active.name));
+    }
+    let answer = match misdirected(active, action) {
+        Some(why) => Err(why),
+        None => effect(active, action),
+    };
+    if let Ok(message) = &answer {
+        consume(active, action);
+        let reason = match active.status.reason {
+            Some(kept) if super::contention::obstacle(active).is_some() => kept,
+            _ if active.status.paused => Reason::PausedAtStep,
+            _ => Reason::Done,
+        };
+        active.transition(reason, message.clone());
+    }
+    resolve(draft, action, answer, Some(active.name));
+}
+
+/// The run is going back or finishing: nothing that a person asks changes that.
+pub(super) fn too_late(active: &Active, draft: &mut Draft) {
+    let why = match active.status.phase {
+        RunPhase::Finishing => "the revision is promoted already; apply another template to go back",
+        RunPhase::Aborting | RunPhase::Ended => "the run is going back already",
+        RunPhase::Stepping | RunPhase::Soaking => return,
+    };
+    for action in &draft.world.actions {
+        let answer = if is_consumed(active, action) { Ok("done before".into()) } else { Err(why.to_owned()) };
+        resolve(draft, action, answer, Some(active.name));
+    }
+}
+
+/// No run is in progress. Retry and Restart are for their own places; everything else has nothing to act on.
+pub(super) fn at_rest(draft: &mut Draft, handled: &[ActionType]) {
+    let world = draft.world;
+    for action in &world.actions {
+        if let Some(why) = wrong_rollout(world, action) {
+            resolve(draft, action, Err(why), None);
+        } else if let Some(run) = started_by(world, action) {
+            resolve(draft, action, Ok(format!("RolloutRun {run} was started")), Some(&run));
+        } else if !handled.contains(&action.kind) {
+            let why = format!("Rollout {} has no run in progress", world.rollout.name);
+            resolve(draft, action, Err(why), None);
+        }
+    }
+}
+
+/// The oldest Retry that is meant for this Rollout.
+pub(super) fn retry(world: &World) -> Option<&ActionView> {
+    find(world, ActionType::Retry)
+}
+
+/// The oldest Restart that is meant for this Rollout.
+pub(super) fn restart(world: &World) -> Option<&ActionView> {
+    find(world, ActionType::Restart)
+}
+
+fn find(world: &World, kind: ActionType) -> Option<&ActionView> {
+    let fits = |action: &&ActionView| {
+        action.kind == kind && wrong_rollout(world, action).is_none() && started_by(world, action).is_none()
+    };
+    world.actions.iter().find(fits)
+}
+
+fn started_by(world: &World, action: &ActionView) -> Option<String> {
+    let run = world.runs.iter().find(|run| run.spec.requested_by.as_deref() == Some(&action.name))?;
+    Some(run.name.clone())
+}
+
+pub(super) fn resolve(draft: &mut Draft, action: &ActionView, answer: Result<String, String>, run: Option<&str>) {
+    let (outcome, message) = match answer {
+        Ok(message) => (ActionOutcome::Accepted, message),
+        Err(message) => (ActionOutcome::Refused, message),
+    };
+    let run = run.map(str::to_owned);
+    draft.act(Action::Resolve { action: action.name.clone(), outcome, message, run });
+}
+
+fn is_consumed(active: &Active, action: &ActionView) -> bool {
+    active.status.consumed.contains(&action.uid) || active.spec.requested_by.as_deref() == Some(&action.name)
+}
+
+fn consume(active: &mut Active, action: &ActionView) {
+    active.status.consumed.push(action.uid.clone());
+    let excess = active.status.consumed.len().saturating_sub(MAX_CONSUMED);
+    active.status.consumed.drain(..excess);
+}
+
+fn because(action: &ActionView) -> String {
+    if action.reason.is_empty() { String::new() } else { format!(": {}", action.reason) }
+}
+
+fn wrong_rollout(world: &World, action: &ActionView) -> Option<String> {
+    let meant = action.rollout_uid.as_ref().filter(|uid| **uid != world.rollout.uid)?;
+    Some(format!("it is for a Rollout with uid {meant}; {} has uid {}", world.rollout.name, world.rollout.uid))
+}
+
+/// Why the action is not for this run and step.
+fn misdirected(active: &Active, action: &ActionView) -> Option<String> {
+    if let Some(why) = wrong_rollout(active.world, action) {
+        return Some(why);
+    }
+    if let Some(run) = action.run.as_ref().filter(|run| run.as_str() != active.name) {
+        return Some(format!("it is for RolloutRun {run}; the current one is {}", active.name));
+    }
+    let step = action.step.filter(|step| *step != active.status.step)?;
+    Some(format!("it is for step {step}; the run is in step {}", active.status.step))
+}
+
+fn effect(active: &mut Active, action: &ActionView) -> Result<String, String> {
+    let who = format!("{}{}", action.author, because(action));
+    match action.kind {
+        ActionType::Promote if active.status.skip_bake => Err("the step is being promoted already".into()),
+        ActionType::Promote => {
+            active.status.skip_bake = true;
+            active.status.paused = false;
+            Ok(format!("step {} is promoted by {who}", active.status.step))
+        }
+        ActionType::PromoteFull if active.status.skip_all => Err("the run is being promoted in full already".into()),
+        ActionType::PromoteFull => {
+            active.status.skip_all = true;
+            active.status.paused = false;
+            Ok(format!("full promotion by {who}"))
+        }
+        ActionType::Approve => approve(active, action),
+        ActionType::Pause if active.status.paused => Err("the run is paused already".into()),
+        ActionType::Pause => {
+            active.status.paused = true;
+            Ok(format!("paused by {who}"))
+        }
+        ActionType::Resume if !active.status.paused => Err("the run is not paused by a person".into()),
+        ActionType::Resume => {
+            active.status.paused = false;
+            Ok(format!("resumed by {who}"))
+        }
+        ActionType::Abort => Err("the run is going back already".into()),
+        ActionType::Retry => Err(format!("RolloutRun {} is in progress; abort it first", active.name)),
+        ActionType::Restart => Err(format!("RolloutRun {} is in progress; restart when it is over", active.name)),
+    }
+}
+
+fn approve(active: &mut Active, action: &ActionView) -> Result<String, String> {
+    let gates = &active.step().gates;
+    let gate = match &action.gate {
+        Some(name) => gates.iter().find(|gate| gate.name == *name),
+        None if gates.len() == 1 => gates.first(),
+        None => None,
+    };
+    let Some(gate) = gate else {
+        let names: Vec<&str> = gates.iter().map(|gate| gate.name.as_str()).collect();
+        let known = if names.is_empty() { "it has none".into() } else { format!("it has {}", names.join(", ")) };
+        let asked = action.gate.as_deref().unwrap_or("one that must be named");
+        return Err(format!("step {} has no gate {asked}; {known}", active.status.step));
+    };
+    let given = active.status.approvals.iter().filter(|approval| approval.gate == gate.name);
+    if given.clone().any(|approval| approval.author == action.author) {
+        return Err(format!("{} has approved gate {} already", action.author, gate.name));
+    }
+    if given.count() >= gate.approvals as usize || active.status.approvals.len() >= MAX_APPROVALS {
+        return Err(format!("gate {} has its {} approvals already", gate.name, gate.approvals));
+    }
+    let approval = Approval { gate: gate.name.clone(), author: action.author.clone(), action: action.name.clone() };
+    active.status.approvals.push(approval);
+    Ok(format!("gate {} is approved by {}{}", gate.name, action.author, because(action)))
+}

@@ -1,0 +1,233 @@
+//! The laws that can be told before a write, checked on every decision, in tests and in production.
+//!
+//! They are written against the World and the actions alone, without the engine's own helpers where that is possible, so
+//! that one mistake is not made twice. A broken law withholds the actions.
+
+use super::{Action, CanaryRefs, Decision, RouteEdit, RunView, RunWrite, World, active::need, project::last_proven};
+use crate::{
+    api::{Percent, RolloutRunStatus, RunPhase},
+    stats::Judgement,
+};
+
+/// A law that a decision would break.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Broken {
+    /// Its number: "S1".
+    pub law: &'static str,
+    /// What would have happened.
+    pub message: String,
+}
+
+/// What every law looks at.
+struct Case<'w> {
+    world: &'w World,
+    run: Option<&'w RunView>,
+    /// The run's state after the decision.
+    after: Option<&'w RolloutRunStatus>,
+    full: u32,
+}
+
+/// Every law that the decision would break; none if it is sound.
+pub fn laws(world: &World, decision: &Decision) -> Vec<Broken> {
+    let run = world.runs.iter().find(|run| run.status.as_ref().is_none_or(|status| status.phase != RunPhase::Ended));
+    let after = match &decision.run {
+        Some(RunWrite::Status { status, .. } | RunWrite::Remember { status, .. }) => Some(&**status),
+        Some(RunWrite::Create { .. }) | None => run.and_then(|run| run.status.as_ref()),
+    };
+    let full = world.rollout.spec.as_ref().ok().and_then(|spec| spec.replicas).unwrap_or(0);
+    let case = Case { world, run, after, full };
+    let of_actions: [fn(&Case, &Action) -> Option<Broken>; 7] =
+        [capacity, absorbed, shrink_last, target_before_share, last_proven_only, deletion, pin_first];
+    let found = decision.actions.iter().flat_map(|action| of_actions.iter().filter_map(|law| law(&case, action)));
+    let of_state: [fn(&Case) -> Option<Broken>; 3] = [one_step, evidence, time];
+    let mut broken: Vec<Broken> = found.collect();
+    broken.extend(of_state.iter().filter_map(|law| law(&case)));
+    broken.extend(intents_once(decision));
+    broken
+}
+
+fn broken(law: &'static str, message: impl Into<String>) -> Option<Broken> {
+    Some(Broken { law, message: message.into() })
+}
+
+/// The canary's share before and after a route edit.
+fn shift(case: &Case, action: &Action) -> Option<(Percent, Percent)> {
+    let Action::Route { original, edit: RouteEdit::Weight { share }, .. } = action else { return None };
+    let route = case.world.routes.iter().find(|route| route.kind == original.kind && route.name == original.name)?;
+    let before = match route.state.known()?.canary {
+        CanaryRefs::At(share) | CanaryRefs::Mixed(share) => share,
+        CanaryRefs::Absent => Percent::ZERO,
+    };
+    Some((before, *share))
+}
+
+fn ready_canary(case: &Case) -> u32 {
+    let Some(view) = case.run.and_then(|run| case.world.revisions.get(&run.spec.canary)) else { return 0 };
+    case.world.services.iter().map(|service| view.services.get(&service.name).copied().unwrap_or(0)).min().unwrap_or(0)
+}
+
+/// S1: a share is raised only to what the ready pods carry.
+fn capacity(case: &Case, action: &Action) -> Option<Broken> {
+    let (before, after) = shift(case, action)?;
+    let (ready, needed) = (ready_canary(case), need(case.full, after));
+    if after > before && ready < needed {
+        return broken("S1", format!("weight {after} with {ready} ready canary pods, {needed} needed"));
+    }
+    None
+}
+
+/// S2: after the decision to go back nothing raises the canary or its pods; and never above what was granted.
+fn absorbed(case: &Case, action: &Action) -> Option<Broken> {
+    let status = case.after?;
+    if let Some((before, after)) = shift(case, action)
+        && after > before
+        && (status.phase == RunPhase::Aborting || after > status.weight)
+    {
+        return broken("S2", format!("weight raised from {before} to {after}, granted is {}", status.weight));
+    }
+    let canary = &case.run?.spec.canary;
+    match action {
+        Action::Scale { revision, replicas } if revision == canary && status.phase == RunPhase::Aborting => {
+            let desired = case.world.revisions.get(revision)?.deployment.as_ref()?.desired;
+            (*replicas > desired).then(|| broken("S2", format!("canary scaled up to {replicas} while going back")))?
+        }
+        _ => None,
+    }
+}
+
+/// The largest share that a revision may be getting.
+fn share_of(case: &Case, revision: &str) -> Percent {
+    let canary = case.run.is_some_and(|run| run.spec.canary == revision);
+    let states = || case.world.routes.iter().filter_map(|route| route.state.known());
+    let by_refs = if canary { states().map(|state| state.canary.largest()).max() } else { None };
+    let selected =
+        case.world.services.iter().filter_map(|service| service.state.known()).any(|state| {
+            state.pin.as_deref().is_none_or(|pin| pin == revision) && state.endpoints.contains_key(revision)
+        });
+    let by_service = match (selected, states().map(|state| state.canary.largest()).min()) {
+        (false, _) => Percent::ZERO,
+        (true, Some(least)) => least.rest(),
+        (true, None) => Percent::FULL,
+    };
+    by_refs.unwrap_or_default().max(by_service)
+}
+
+/// S3: no revision gets fewer pods than its share needs.
+fn shrink_last(case: &Case, action: &Action) -> Option<Broken> {
+    let (revision, replicas) = match action {
+        Action::Scale { revision, replicas } => (revision, *replicas),
+        Action::DeleteDeployment { revision } => (revision, 0),
+        _ => return None,
+    };
+    let deployment = case.world.revisions.get(revision)?.deployment.as_ref()?;
+    if replicas >= deployment.desired && !matches!(action, Action::DeleteDeployment { .. }) {
+        return None;
+    }
+    let share = if case.run.is_some() || replicas == 0 { share_of(case, revision) } else { Percent::ZERO };
+    let routed = !case.world.routes.is_empty();
+    let scaled_to_zero = case.full == 0;
+    let needed = if routed || replicas == 0 { need(case.full, share) } else { 1 };
+    if replicas < needed && !scaled_to_zero && !case.world.rollout.deleting {
+        return broken("S3", format!("{revision} scaled to {replicas} pods with a share of {share}, {needed} needed"));
+    }
+    None
+}
+
+/// S4: what a Service selects changes only while it has no weight, or while both targets carry it.
+fn target_before_share(case: &Case, action: &Action) -> Option<Broken> {
+    let Action::Pin { service, revision, .. } = action else { return None };
+    let view = case.world.services.iter().find(|view| view.name == *service)?;
+    let state = view.state.known()?;
+    let changes = state.pin.as_ref().is_some_and(|pin| pin != revision);
+    if !changes || case.world.routes.is_empty() {
+        return None;
+    }
+    let idle = case.world.routes.iter().all(|route| {
+        route.state.known().is_none_or(|state| state.canary == CanaryRefs::At(Percent::FULL) && state.accepted)
+    });
+    let needed = need(case.full, Percent::FULL);
+    let pods = case.world.revisions.get(revision).and_then(|view| view.deployment.as_ref());
+    let carries = pods.is_some_and(|pods| pods.ready >= needed);
+    (!idle && !carries).then(|| broken("S4", format!("Service {service} flips to {revision} while it has weight")))?
+}
+
+/// S7: a Service selects the last proven revision or the one under test in a run.
+fn last_proven_only(case: &Case, action: &Action) -> Option<Broken> {
+    let Action::Pin { revision, .. } = action else { return None };
+    let proven = last_proven(case.world).is_none_or(|(proven, _)| proven == revision);
+    let of_run = case.run.is_some_and(|run| run.spec.stable == *revision || run.spec.canary == *revision);
+    (!proven && !of_run).then(|| broken("S7", format!("a Service would select {revision}, which is not proven")))?
+}
+
+/// S11: the finalizer goes only when no pin and no backend of ours is left.
+fn deletion(case: &Case, action: &Action) -> Option<Broken> {
+    let rollout = &case.world.rollout;
+    if *action != Action::RemoveFinalizer || rollout.orphan || rollout.namespace_terminating {
+        return None;
+    }
+    let pinned =
+        case.world.services.iter().filter_map(|service| service.state.known()).any(|state| state.pin.is_some());
+    let named = case.world.routes.iter().filter_map(|route| route.state.known());
+    let named = named.into_iter().any(|state| state.canary != CanaryRefs::Absent);
+    (pinned || named).then(|| broken("S11", "the finalizer would go before everything is restored"))?
+}
+
+/// A second revision has pods only behind a pin.
+fn pin_first(case: &Case, action: &Action) -> Option<Broken> {
+    let Action::CreateDeployment { revision, .. } = action else { return None };
+    let canary = case.run.is_some_and(|run| run.spec.canary == *revision);
+    let open = case.world.services.iter().filter_map(|service| service.state.known()).any(|state| state.run.is_none());
+    let second = case.world.revisions.iter().any(|(other, view)| other != revision && view.deployment.is_some());
+    (canary && open && second)
+        .then(|| broken("S1", format!("pods of {revision} would come up before the Services are pinned")))?
+}
+
+/// S6: at most one step forward at a time, and only from a step that had settled.
+fn one_step(case: &Case) -> Option<Broken> {
+    let (before, after) = (case.run?.status.as_ref()?, case.after?);
+    if after.step > before.step + 1 || (after.step < before.step) {
+        return broken("S6", format!("from step {} to step {}", before.step, after.step));
+    }
+    let forward = after.step > before.step
+        || (after.phase != before.phase && matches!(after.phase, RunPhase::Soaking | RunPhase::Finishing));
+    (forward && before.settled_at.is_none()).then(|| broken("S6", "a step was left before its weight had settled"))?
+}
+
+/// S14: nothing goes forward on a verdict that fails or holds.
+fn evidence(case: &Case) -> Option<Broken> {
+    let (run, after) = (case.run?, case.after?);
+    let before = run.status.as_ref()?;
+    let forward = after.step > before.step || (before.phase == RunPhase::Stepping && after.phase == RunPhase::Soaking);
+    let judged = !run.spec.analysis.metrics.is_empty() || run.spec.error_budget.is_some();
+    if !forward || !judged || before.skip_all || run.spec.plan.known || before.weight == Percent::ZERO {
+        return None;
+    }
+    let verdict = case.world.evidence.as_ref().map(|evidence| &evidence.verdict);
+    let clear = verdict
+        .is_some_and(|verdict| !matches!(verdict.judgement, Judgement::Fail | Judgement::Undecided { hold: true }));
+    (!clear).then(|| broken("S14", "a step would be left without a verdict that lets it"))?
+}
+
+/// S15: time is credited as it passed, never more.
+fn time(case: &Case) -> Option<Broken> {
+    let (before, after) = (case.run?.status.as_ref()?, case.after?);
+    let elapsed = case.world.elapsed_millis;
+    let gained = |now: u64, then: u64| now.saturating_sub(then) > elapsed;
+    let too_much = gained(after.credits.bake_millis, before.credits.bake_millis)
+        || gained(after.credits.deadline_millis, before.credits.deadline_millis);
+    too_much.then(|| broken("S15", format!("more than {elapsed} ms credited")))?
+}
+
+/// S13: an intent gets one answer.
+fn intents_once(decision: &Decision) -> Option<Broken> {
+    let names: Vec<&str> = decision
+        .actions
+        .iter()
+        .filter_map(|action| match action {
+            Action::Resolve { action, .. } => Some(action.as_str()),
+            _ => None,
+        })
+        .collect();
+    let twice = names.iter().enumerate().find(|(index, name)| names[..*index].contains(name));
+    twice.and_then(|(_, name)| broken("S13", format!("RolloutAction {name} would be answered twice")))
+}

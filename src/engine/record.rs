@@ -1,0 +1,96 @@
+//! The run's record: transitions, the bounded log of decisions, and numbers that follow from the plan.
+//!
+//! It decides nothing.
+
+use sha2::{Digest, Sha256};
+
+use crate::api::{DecisionEntry, DecisionLog, Percent, Plan, Reason, RolloutRunStatus};
+
+/// Decisions kept in a record. With 512 bytes each they are half of the 64 KiB that a status may have.
+pub const MAX_DECISIONS: usize = 64;
+/// Longest sentence of a decision in bytes.
+pub const MAX_MESSAGE_BYTES: usize = 512;
+
+/// Records a transition: raises `seq`, and logs the sentence.
+pub fn transition(status: &mut RolloutRunStatus, now: &str, reason: Reason, message: &str) {
+    status.seq += 1;
+    status.since = Some(now.to_owned());
+    status.reason = Some(reason);
+    status.message = shorten(message);
+    let entry = DecisionEntry {
+        seq: status.seq,
+        at: now.to_owned(),
+        step: status.step,
+        weight: status.weight,
+        reason,
+        message: status.message.clone(),
+    };
+    append(&mut status.decisions, entry);
+}
+
+/// Appends a decision; the oldest beyond the limit goes into the digest, which chains over all that were dropped.
+fn append(log: &mut DecisionLog, entry: DecisionEntry) {
+    log.entries.push(entry);
+    while log.entries.len() > MAX_DECISIONS {
+        let dropped = log.entries.remove(0);
+        let mut hash = Sha256::new();
+        hash.update(log.digest.as_bytes());
+        hash.update(serde_json::to_vec(&dropped).unwrap_or_default());
+        log.digest = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+        log.dropped += 1;
+    }
+}
+
+/// Cuts a sentence at a character boundary.
+pub fn shorten(message: &str) -> String {
+    if message.len() <= MAX_MESSAGE_BYTES {
+        return message.to_owned();
+    }
+    let end = (0..=MAX_MESSAGE_BYTES - 3).rev().find(|&end| message.is_char_boundary(end)).unwrap_or(0);
+    format!("{}...", &message[..end])
+}
+
+/// The smallest of 100, 1,000, 10,000 and 100,000 in which every weight of the plan is a whole number.
+pub fn weight_total(plan: &Plan) -> u32 {
+    let exact = |total: u32| plan.steps.iter().all(|step| is_whole(step.weight, total));
+    [100, 1_000, 10_000].into_iter().find(|&total| exact(total)).unwrap_or(100_000)
+}
+
+fn is_whole(share: Percent, total: u32) -> bool {
+    (u64::from(share.thousandths()) * u64::from(total)).is_multiple_of(100_000)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::PlanStep;
+
+    #[test]
+    fn the_log_is_bounded_and_its_digest_depends_on_what_was_dropped() {
+        let mut status = RolloutRunStatus::default();
+        for _ in 0..MAX_DECISIONS {
+            transition(&mut status, "2026-01-01T00:00:00Z", Reason::Baking, "x");
+        }
+        assert_eq!((status.decisions.dropped, status.decisions.digest.as_str()), (0, ""));
+        transition(&mut status, "2026-01-01T00:00:00Z", Reason::Baking, &"é".repeat(600));
+        let first = status.decisions.digest.clone();
+        assert_eq!((status.decisions.entries.len(), status.decisions.dropped, first.len()), (MAX_DECISIONS, 1, 64));
+        assert!(status.message.len() <= MAX_MESSAGE_BYTES);
+        transition(&mut status, "2026-01-01T00:00:01Z", Reason::Baking, "y");
+        assert_ne!(status.decisions.digest, first);
+    }
+
+    #[test]
+    fn the_total_is_the_smallest_that_is_exact_for_the_whole_plan() {
+        for (weights, total) in [
+            (vec!["1", "50", "100"], 100),
+            (vec!["0.1", "5", "100"], 1_000),
+            (vec!["0.25", "100"], 10_000),
+            (vec!["0.125", "100"], 100_000),
+        ] {
+            let steps =
+                weights.iter().map(|weight| PlanStep { weight: weight.parse().unwrap(), ..PlanStep::default() });
+            assert_eq!(weight_total(&Plan { steps: steps.collect(), ..Plan::default() }), total, "{weights:?}");
+        }
+    }
+}

@@ -1,0 +1,244 @@
+//! The end of a run, forward or back: one revision keeps the traffic, the other's backends, pods and pins go.
+//!
+//! Order: (flip, give back,) weight 0, drain, drop, shrink, unpin. Nothing here waits for evidence, gates or a pause.
+//! A protocol: what is served is never what is removed, because every removal waits until the share of what it serves has
+//! been 0, accepted, for the drain time.
+
+use super::{
+    Action, CanaryRefs, Fact, RouteEdit, Seen,
+    active::{Active, need},
+    course,
+    draft::{ACTIVE_POLL_MILLIS, Draft, SHORT_POLL_MILLIS},
+    intent,
+    prepare::SETTLE_MILLIS,
+    project::{Completed, Situation, last_proven, outcome_reason},
+    stepping::of_run,
+};
+use crate::{
+    api::{Percent, Phase, Reason, RunOutcome, RunPhase},
+    stats::Judgement,
+};
+
+/// Below this share of ready stable pods an abort gives the traffic back in parts.
+const ENOUGH_STABLE: Percent = Percent::whole(70);
+/// After this time a Fail gives all traffic back as soon as one stable pod is ready: some answers beat bad ones.
+const PATIENCE_MILLIS: u64 = 60_000;
+
+/// One pass of a run that goes back to stable.
+pub(super) fn go_back(active: &mut Active, draft: &mut Draft) -> Situation {
+    draft.wake(SHORT_POLL_MILLIS);
+    if !active.moved {
+        intent::too_late(active, draft);
+    }
+    let target = stable_can_take(active, draft);
+    if active.routed() {
+        course::lower(active, draft, target);
+    }
+    pin_winner(active, draft, target);
+    course::keep_stable(active, draft);
+    course::preview(active, draft);
+    let (winner, loser) = (active.spec.stable.clone(), active.spec.canary.clone());
+    let gone = target == Percent::ZERO && retire(active, draft, &winner, &loser);
+    if gone && !active.moved {
+        let ending = active.status.ending.unwrap_or(RunOutcome::Aborted);
+        end(active, draft, ending);
+        return super::rest::after_run(active, ending);
+    }
+    let why = active.status.message.clone();
+    let (ready, full) = (active.stable_ready().unwrap_or(0), active.full);
+    let mut situation = of_run(active, Phase::Progressing, Reason::Aborting, format!("going back: {why}"));
+    if target > Percent::ZERO {
+        let message = format!("{ready} of {full} stable pods ready: the canary keeps weight {target} until more are");
+        situation.extra.push(("AbortIncomplete", Reason::AbortIncomplete, message));
+    }
+    situation.completed = Some(Completed::Open);
+    situation.weight = Some(active.largest_share());
+    situation
+}
+
+/// The share that the canary keeps while too few stable pods are ready: none as soon as 70 % of them are.
+/// An unknown count counts as enough: going back depends on nothing but the route.
+fn stable_can_take(active: &Active, draft: &mut Draft) -> Percent {
+    let (now, full) = (active.largest_share(), active.full);
+    let Some(ready) = active.stable_ready() else { return Percent::ZERO };
+    if now == Percent::ZERO || ready >= ENOUGH_STABLE.of_ceil(full) {
+        return Percent::ZERO;
+    }
+    let failed = active.world.evidence.as_ref().is_some_and(|seen| seen.verdict.judgement == Judgement::Fail);
+    if draft.has_held(Fact::AbortHeld, true, PATIENCE_MILLIS) && failed && ready >= 1 {
+        return Percent::ZERO;
+    }
+    if !active.routed() {
+        return if ready == 0 { now } else { Percent::ZERO };
+    }
+    let unit = 100_000 / active.total();
+    let share = Percent::from_thousandths(100_000 * ready / full.max(1) / unit * unit);
+    now.min(share.rest())
+}
+
+/// The Services select the winner while the loser has pods.
+fn pin_winner(active: &Active, draft: &mut Draft, target: Percent) {
+    if (active.routed() || target == Percent::ZERO) && loser_has_pods(active) {
+        course::pin(active, draft);
+    }
+}
+
+fn loser_has_pods(active: &Active) -> bool {
+    let loser = if active.status.phase == RunPhase::Finishing { &active.spec.stable } else { &active.spec.canary };
+    active.revision(loser).is_some_and(|revision| revision.deployment.is_some())
+}
+
+/// One pass of a promoted run: the Services flip to the winner, then the routes get their owners' form.
+pub(super) fn finish(active: &mut Active, draft: &mut Draft) -> Situation {
+    draft.wake(SHORT_POLL_MILLIS);
+    if !active.moved {
+        intent::too_late(active, draft);
+    }
+    let (winner, loser) = (active.spec.canary.clone(), active.spec.stable.clone());
+    if active.moved || active.world.services.iter().any(|service| service.state.is_absent()) {
+        return finishing(active);
+    }
+    course::keep(active, draft, &winner, active.full);
+    course::preview(active, draft);
+    if !mark_proven(active, draft, &winner) {
+        return finishing(active);
+    }
+    flip(active, draft, &winner);
+    let flipped = draft.has_held(Fact::Flipped, is_flipped(active, &winner), SETTLE_MILLIS);
+    let warm = SETTLE_MILLIS + active.spec.warm.as_millis();
+    let given_back = flipped && draft.has_held(Fact::Flipped, true, warm);
+    if given_back {
+        course::lower(active, draft, Percent::ZERO);
+    }
+    if flipped && retire(active, draft, &winner, &loser) {
+        end(active, draft, RunOutcome::Promoted);
+        return super::rest::after_run(active, RunOutcome::Promoted);
+    }
+    finishing(active)
+}
+
+fn finishing(active: &Active) -> Situation {
+    let message = format!("revision {} is promoted; routes and Services get their owners' form", active.spec.canary);
+    let mut situation = of_run(active, Phase::Finishing, Reason::Finishing, message);
+    situation.completed = Some(Completed::As(RunOutcome::Promoted));
+    situation.serving = true;
+    situation.weight = Some(Percent::FULL);
+    situation
+}
+
+/// The revision's record says that it was promoted before any Service selects it.
+fn mark_proven(active: &Active, draft: &mut Draft, winner: &str) -> bool {
+    let latest = last_proven(active.world);
+    if latest.is_some_and(|(revision, _)| revision == winner) {
+        return true;
+    }
+    let ordinal = latest.and_then(|(_, view)| view.proven).unwrap_or(0) + 1;
+    draft.act(Action::MarkProven { revision: winner.to_owned(), ordinal });
+    false
+}
+
+/// A Service changes what it selects only while it has had weight 0 for the drain time, or after its route was reset, when
+/// both revisions have capacity for everything.
+fn flip(active: &Active, draft: &mut Draft, winner: &str) {
+    let at_zero = active.stands_at(Percent::FULL);
+    let drained = draft.has_held(Fact::ServiceAtZero, at_zero, active.spec.drain.as_millis());
+    let mut states = active.world.routes.iter().filter_map(|route| route.state.known());
+    let reset = states.any(|state| state.canary != CanaryRefs::At(Percent::FULL));
+    let enough = active.canary_ready() >= need(active.full, Percent::FULL);
+    let selected = active.services().all(|(_, state)| state.pin.as_deref() == Some(winner));
+    if enough && (drained || reset || selected || !active.routed()) && loser_has_pods(active) {
+        course::pin(active, draft);
+    }
+}
+
+fn is_flipped(active: &Active, winner: &str) -> bool {
+    active.world.services.iter().all(|service| match &service.state {
+        Seen::Known(state) => {
+            let only = state.endpoints.keys().all(|revision| revision == winner);
+            let pinned = state.pin.is_none() || state.pin.as_deref() == Some(winner);
+            pinned && only && state.ready.get(winner).copied().unwrap_or(0) >= need(active.full, Percent::FULL)
+        }
+        Seen::Absent | Seen::Unknown(_) => false,
+    })
+}
+
+/// Drop, shrink, unpin. True once nothing is left of the run in the cluster.
+fn retire(active: &Active, draft: &mut Draft, winner: &str, loser: &str) -> bool {
+    let drain = active.spec.drain.as_millis();
+    let at_zero = routes_at_zero(active);
+    let drained = draft.has_held(Fact::CanaryAtZero, at_zero, drain);
+    if drained {
+        drop_refs(active, draft);
+    }
+    let dropped = draft.has_held(Fact::Dropped, is_dropped(active), drain);
+    let services_left = active.canary().is_some_and(|canary| !canary.services.is_empty());
+    if dropped && services_left {
+        draft.act(Action::DeleteServices { revision: active.spec.canary.clone() });
+    }
+    let loser_served_by_refs = loser == active.spec.canary;
+    let out = active.services().all(|(_, state)| !state.endpoints.contains_key(loser))
+        && !active.world.services.iter().any(|service| service.state.is_unknown());
+    let out = draft.has_held(Fact::OutOfService(loser.to_owned()), out, drain);
+    if out && (drained || !loser_served_by_refs || !active.routed()) {
+        shrink(active, draft, loser);
+    }
+    let others_gone = active.world.revisions.iter().all(|(revision, view)| {
+        revision == winner || view.deployment.as_ref().is_none_or(|pods| pods.pods_with_terminating == 0)
+    });
+    let pinned: Vec<_> = active.services().filter(|(_, state)| state.pin.is_some() || state.run.is_some()).collect();
+    if others_gone && !loser_has_pods(active) {
+        for (service, _) in &pinned {
+            draft.act(Action::Unpin { service: service.name.clone() });
+        }
+    }
+    is_dropped(active) && !services_left && !loser_has_pods(active) && others_gone && pinned.is_empty()
+}
+
+/// No route gives the canary anything, accepted. A route that is gone gives nothing.
+fn routes_at_zero(active: &Active) -> bool {
+    active.world.routes.iter().all(|route| match &route.state {
+        Seen::Known(state) => state.canary.largest() == Percent::ZERO && (state.accepted || state.run.is_none()),
+        Seen::Absent => true,
+        Seen::Unknown(_) => false,
+    })
+}
+
+fn drop_refs(active: &Active, draft: &mut Draft) {
+    for route in &active.world.routes {
+        let Seen::Known(state) = &route.state else { continue };
+        if state.canary != CanaryRefs::Absent || state.run.is_some() {
+            draft.act(course::edit(active, route, RouteEdit::Drop));
+        }
+    }
+}
+
+fn is_dropped(active: &Active) -> bool {
+    active.world.routes.iter().all(|route| match &route.state {
+        Seen::Known(state) => state.canary == CanaryRefs::Absent && state.run.is_none(),
+        Seen::Absent => true,
+        Seen::Unknown(_) => false,
+    })
+}
+
+/// First to 0, and away once the last pod is gone.
+pub(super) fn shrink(active: &Active, draft: &mut Draft, loser: &str) {
+    let Some(pods) = active.revision(loser).and_then(|revision| revision.deployment.as_ref()) else { return };
+    let revision = loser.to_owned();
+    if pods.desired > 0 {
+        draft.act(Action::Scale { revision, replicas: 0 });
+    } else if pods.pods_with_terminating == 0 {
+        draft.act(Action::DeleteDeployment { revision });
+    }
+}
+
+fn end(active: &mut Active, draft: &mut Draft, ending: RunOutcome) {
+    draft.wake(ACTIVE_POLL_MILLIS);
+    active.status.phase = RunPhase::Ended;
+    active.status.outcome = Some(ending);
+    let why = active.status.message.clone();
+    let reason = active.status.reason.unwrap_or(outcome_reason(ending));
+    draft.note(outcome_reason(ending), format!("RolloutRun {}: {why}", active.name), ending != RunOutcome::Promoted);
+    let seq = active.status.seq;
+    active.transition(reason, why);
+    debug_assert_eq!(active.status.seq, seq + 1);
+}

@@ -1,0 +1,164 @@
+//! Starting a run: what stands in its way, and what it freezes.
+//!
+//! Everything that can be refused is refused here, before anything moves.
+
+use super::{
+    Action, Draft, RunWrite, Seen, ValidRollout, World, intent,
+    project::{Completed, Situation},
+};
+use crate::api::{Phase, Plan, PlanStep, Reason, RolloutRunSpec, Span};
+
+/// Revisions that may come back in one step.
+const KNOWN_REVISIONS: usize = 5;
+
+/// What keeps a run for this revision from starting, as a situation; None: it may start. The last check asks the API
+/// server for a dry-run of the template.
+pub(super) fn obstacle(world: &World, draft: &mut Draft, revision: &str) -> Option<Situation> {
+    let spec = match &world.rollout.spec {
+        Ok(spec) => spec,
+        Err(problems) => return Some(stalled(problems)),
+    };
+    let pending = |reason, message: &str| Some(Situation::new(Phase::Pending, reason, message));
+    if spec.replicas == Some(0) {
+        return pending(Reason::NoReplicas, "a new template waits: the Rollout is scaled to 0");
+    }
+    if spec.paused {
+        return pending(Reason::Paused, "a new template waits: spec.paused is true");
+    }
+    let mut refusals = world.refusals.clone();
+    if let Err(problems) = &world.analysis {
+        refusals.extend(problems.iter().cloned());
+    }
+    if !refusals.is_empty() {
+        let busy = refusals.iter().all(|refusal| refusal.reason == Reason::RuleBusy);
+        return Some(if busy { pending(Reason::RuleBusy, &refusals[0].message)? } else { stalled(&refusals) });
+    }
+    if let Some(unknown) = unknown_input(world) {
+        return Some(Situation::new(Phase::Progressing, Reason::ApiUnavailable, unknown));
+    }
+    match &world.dry_run {
+        Some(Ok(())) => None,
+        Some(Err(message)) => Some(Situation::new(Phase::Degraded, Reason::InvalidTemplate, message)),
+        None => {
+            draft.act(Action::DryRun { revision: revision.to_owned() });
+            draft.wake(0);
+            let message = format!("the API server is asked whether it takes the template of revision {revision}");
+            Some(Situation::new(Phase::Progressing, Reason::Preparing, message))
+        }
+    }
+}
+
+/// All problems at once, the reason of the first.
+pub(super) fn stalled(problems: &[super::Refusal]) -> Situation {
+    let messages: Vec<&str> = problems.iter().map(|problem| problem.message.as_str()).collect();
+    let reason = problems.first().map_or(Reason::InvalidSpec, |problem| problem.reason);
+    let hint = reason.hint().map(|hint| format!(" ({hint})")).unwrap_or_default();
+    Situation::new(Phase::Degraded, reason, format!("{}{hint}", messages.join("; ")))
+}
+
+fn unknown_input(world: &World) -> Option<String> {
+    let services = world.services.iter().filter_map(|service| why(&service.state));
+    services.chain(world.routes.iter().filter_map(|route| why(&route.state))).next()
+}
+
+fn why<T>(seen: &Seen<T>) -> Option<String> {
+    match seen {
+        Seen::Unknown(why) => Some(why.clone()),
+        Seen::Known(_) | Seen::Absent => None,
+    }
+}
+
+/// Record the revision, then create the run, which is the lock.
+pub(super) fn begin(draft: &mut Draft, stable: &str, revision: &str) -> Situation {
+    let world = draft.world;
+    draft.wake(0);
+    let mut situation = match obstacle(world, draft, revision) {
+        Some(situation) => situation,
+        None => {
+            let message = format!("a run from revision {stable} to {revision} starts");
+            let situation = Situation::new(Phase::Progressing, Reason::Preparing, message.clone());
+            if !world.revisions.get(revision).is_some_and(|view| view.recorded) {
+                draft.act(Action::RecordRevision { revision: revision.to_owned() });
+            } else if let Ok(spec) = &world.rollout.spec {
+                let name = name(world, revision);
+                draft.note(Reason::Preparing, format!("RolloutRun {name}: {message}"), false);
+                draft.run = Some(RunWrite::Create { name, spec: Box::new(freeze(world, spec, stable, revision)) });
+            }
+            situation
+        }
+    };
+    situation.completed = Some(Completed::Open);
+    situation.stable = Some(stable.to_owned());
+    situation.canary = Some(revision.to_owned());
+    situation
+}
+
+/// `<rollout>-<hash>-<n>`: the next n for this revision.
+fn name(world: &World, revision: &str) -> String {
+    let stem = format!("{}-{revision}-", world.rollout.name);
+    let taken = world.runs.iter().filter_map(|run| run.name.strip_prefix(&stem)?.parse::<u32>().ok()).max();
+    format!("{stem}{}", taken.unwrap_or(0) + 1)
+}
+
+fn freeze(world: &World, spec: &ValidRollout, stable: &str, revision: &str) -> RolloutRunSpec {
+    let known = !spec.known_in_steps && is_known(world, revision);
+    let plan = if known {
+        let step = PlanStep { weight: crate::api::Percent::FULL, ..PlanStep::default() };
+        Plan { steps: vec![step], soak: Span::ZERO, known }
+    } else {
+        Plan { steps: spec.steps.clone(), soak: spec.soak, known }
+    };
+    let routes = world.routes.iter().filter_map(|route| route.state.known().map(|state| state.original.clone()));
+    RolloutRunSpec {
+        rollout: world.rollout.name.clone(),
+        rollout_uid: world.rollout.uid.clone(),
+        release: spec.release.clone(),
+        stable: stable.to_owned(),
+        canary: revision.to_owned(),
+        requested_by: intent::retry(world).map(|action| action.name.clone()),
+        plan,
+        analysis: world.analysis.clone().unwrap_or_default(),
+        error_budget: spec.error_budget.clone(),
+        progress_deadline: spec.progress_deadline,
+        services: spec.services.clone(),
+        routes: routes.collect(),
+        warm: spec.warm,
+        drain: spec.drain,
+    }
+}
+
+/// One of the last promoted revisions: it was proven before.
+fn is_known(world: &World, revision: &str) -> bool {
+    let mut ordinals: Vec<u64> = world.revisions.values().filter_map(|view| view.proven).collect();
+    ordinals.sort_unstable_by(|left, right| right.cmp(left));
+    let oldest = ordinals.get(KNOWN_REVISIONS - 1).or(ordinals.last()).copied().unwrap_or(u64::MAX);
+    world.revisions.get(revision).and_then(|view| view.proven).is_some_and(|ordinal| ordinal >= oldest)
+}
+
+/// What a lost record is made again from: enough to give everything back.
+pub(super) fn reconstruct(world: &World, stable: &str, canary: &str) -> RolloutRunSpec {
+    let spec = world.rollout.spec.as_ref().ok();
+    let routes = world.routes.iter().filter_map(|route| route.state.known().map(|state| state.original.clone()));
+    RolloutRunSpec {
+        rollout: world.rollout.name.clone(),
+        rollout_uid: world.rollout.uid.clone(),
+        release: None,
+        stable: stable.to_owned(),
+        canary: canary.to_owned(),
+        requested_by: None,
+        plan: Plan {
+            steps: spec.map_or_else(
+                || vec![PlanStep { weight: crate::api::Percent::FULL, ..PlanStep::default() }],
+                |spec| spec.steps.clone(),
+            ),
+            ..Plan::default()
+        },
+        analysis: crate::api::ResolvedAnalysis::default(),
+        error_budget: None,
+        progress_deadline: spec.map_or(Span::minutes(10), |spec| spec.progress_deadline),
+        services: world.services.iter().map(|service| service.name.clone()).collect(),
+        routes: routes.collect(),
+        warm: spec.map_or(Span::seconds(5), |spec| spec.warm),
+        drain: spec.map_or(Span::seconds(15), |spec| spec.drain),
+    }
+}

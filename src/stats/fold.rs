@@ -1,0 +1,86 @@
+//! A fold: evidence that takes windows in, one after the other, and whose whole state can be written down.
+//!
+//! A fold sees complete windows only, each once and in order; it knows no clock and no queries. Written and restored it goes
+//! on bit by bit as if it had not stopped, so a restart of the controller never changes a verdict.
+
+use serde_json::{Value, json};
+
+use super::{
+    budget::BudgetFold,
+    counts::CountsFold,
+    window::{Assembly, Dropped, Window},
+};
+
+/// A written state that does not belong to this fold.
+#[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
+#[error("failed to read the written state of {0}")]
+pub struct BrokenState(pub &'static str);
+
+pub trait Fold {
+    /// Take one window in.
+    fn absorb(&mut self, window: &Window);
+    /// The whole state; floats as hexadecimal bits in strings.
+    fn state(&self) -> Value;
+    /// Go on from a written state. On an error nothing has changed.
+    fn restore(&mut self, state: &Value) -> Result<(), BrokenState>;
+}
+
+/// Everything that is folded over the windows of one metric. The sequential tests go in here.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Folds {
+    /// End of the last consumed window, in seconds since the epoch; 0: none yet.
+    pub watermark: i64,
+    pub counts: CountsFold,
+    /// On the metric whose requests the error budget counts.
+    pub budget: Option<BudgetFold>,
+}
+
+impl Folds {
+    /// Every fold with the key of its state in the record.
+    fn each(&mut self) -> Vec<(&'static str, &mut dyn Fold)> {
+        let mut all: Vec<(&'static str, &mut dyn Fold)> = vec![("counts", &mut self.counts)];
+        if let Some(budget) = &mut self.budget {
+            all.push(("budget", budget));
+        }
+        all
+    }
+
+    pub fn absorb(&mut self, assembly: &Assembly) {
+        for window in &assembly.windows {
+            for (_, fold) in self.each() {
+                fold.absorb(window);
+            }
+        }
+        for (reason, windows) in &assembly.dropped {
+            self.counts.drop(*reason, *windows);
+        }
+        self.watermark = assembly.watermark;
+    }
+
+    /// Move the watermark over windows that are not judged.
+    pub fn skip(&mut self, to: i64, window: i64, reason: Dropped) {
+        if to > self.watermark {
+            self.counts.drop(reason, ((to - self.watermark) / window).unsigned_abs());
+            self.watermark = to;
+        }
+    }
+
+    pub fn state(&mut self) -> Value {
+        let mut state = json!({ "watermark": self.watermark });
+        for (key, fold) in self.each() {
+            state[key] = fold.state();
+        }
+        state
+    }
+
+    /// Go on from a written state; None starts anew.
+    pub fn restore(&mut self, state: Option<&Value>) -> Result<(), BrokenState> {
+        let Some(state) = state else { return Ok(()) };
+        let watermark = state["watermark"].as_i64().ok_or(BrokenState("the windows"))?;
+        for (key, fold) in self.each() {
+            fold.restore(&state[key])?;
+        }
+        self.watermark = watermark;
+        Ok(())
+    }
+}

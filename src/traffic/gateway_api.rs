@@ -1,0 +1,283 @@
+//! HTTPRoute and GRPCRoute of the Gateway API: the share is a weight in `backendRefs`.
+//!
+//! It replaces whole `backendRefs` lists of managed rules (they are atomic for server-side apply) and one annotation; all
+//! else stays byte for byte: matches, filters, timeouts, other rules, unknown fields.
+
+use serde_json::{Value, json};
+
+use super::{
+    Router,
+    parents::{acceptance, counted, describe_route},
+    rules::{self, ManagedRule, identity, managed},
+    split::{Arms, MOST_WEIGHT, Share, divide, largest_weight, local_service, service_name, shares, weight},
+};
+use crate::{
+    api::{Percent, RUN_ANNOTATION, Reason, RunRoute, RunRule},
+    engine::{CanaryRefs, Refusal, RouteEdit, RouteState},
+    workload::{
+        object::{annotation, items, name, namespace, number, text},
+        ownership::last_manager,
+        patch,
+    },
+};
+
+/// The Gateway API allows no more backends in a rule.
+const MOST_BACKENDS: usize = 16;
+
+pub static HTTP_ROUTE: GatewayApi = GatewayApi { kind: "HTTPRoute" };
+pub static GRPC_ROUTE: GatewayApi = GatewayApi { kind: "GRPCRoute" };
+
+/// A kind of route whose rules have `backendRefs` with weights.
+pub struct GatewayApi {
+    kind: &'static str,
+}
+
+impl Router for GatewayApi {
+    fn kind(&self) -> &'static str {
+        self.kind
+    }
+
+    fn example(&self) -> Value {
+        json!({
+            "apiVersion": "gateway.networking.k8s.io/v1",
+            "kind": self.kind,
+            "metadata": {"name": "checkout", "namespace": "shop", "resourceVersion": "1", "generation": 1},
+            "spec": {
+                "parentRefs": [{"name": "edge"}],
+                "rules": [{"backendRefs": [{"name": "checkout", "port": 80}]}],
+            },
+        })
+    }
+
+    fn freeze(
+        &self,
+        document: &Value,
+        services: &[String],
+        rules: &[String],
+        total: u32,
+    ) -> Result<RunRoute, Vec<Refusal>> {
+        let arms = Arms { namespace: namespace(document), services, canary: None };
+        let route = describe_route(self.kind, document);
+        let mut refusals = missing_rules(document, rules, &route);
+        let mut found = Vec::new();
+        for (index, rule) in items(document, "/spec/rules").iter().enumerate() {
+            let selected =
+                rules.is_empty() || text(rule, "/name").is_some_and(|name| rules.iter().any(|one| one == name));
+            if !selected {
+                continue;
+            }
+            let place = format!("{route}, spec.rules[{index}]");
+            refusals.extend(elsewhere(rule, &arms, &place));
+            let backends = items(rule, "/backendRefs");
+            let served = arms.served_by(backends);
+            if served.is_empty() {
+                continue;
+            }
+            refusals.extend(unusable(rule, &served, &arms, total, &place));
+            let index = u32::try_from(index).unwrap_or(u32::MAX);
+            found.push(RunRule { index, identity: identity(rule), services: served, backend_refs: backends.to_vec() });
+        }
+        if found.is_empty() && refusals.is_empty() {
+            refusals.push(without_rule(&route, services, rules));
+        }
+        if !refusals.is_empty() {
+            return Err(refusals);
+        }
+        Ok(RunRoute {
+            kind: self.kind.to_owned(),
+            name: name(document).to_owned(),
+            rules: found,
+            selected: rules.to_vec(),
+            parents: counted(document),
+        })
+    }
+
+    fn read(&self, document: &Value, frozen: &RunRoute, canary: Option<&str>, total: u32) -> RouteState {
+        let services = rules::services(document, frozen, canary);
+        let arms = Arms { namespace: namespace(document), services: &services, canary };
+        let managed = managed(document, frozen, &arms, total);
+        let served: Vec<_> = managed.iter().filter(|rule| !rule.services.is_empty()).collect();
+        let acceptance = acceptance(document, &frozen.parents);
+        RouteState {
+            run: annotation(document, RUN_ANNOTATION).map(str::to_owned),
+            canary: canary_refs(&managed, &arms),
+            accepted: acceptance.accepted,
+            waiting_for: acceptance.waiting_for,
+            refs_unresolved: acceptance.refs_unresolved,
+            foreign_change: served.len() != frozen.rules.len() || !served.iter().all(|rule| rule.is_as_frozen()),
+            original: RunRoute {
+                kind: self.kind.to_owned(),
+                name: name(document).to_owned(),
+                rules: served.iter().map(|rule| rule.to_freeze()).collect(),
+                selected: frozen.selected.clone(),
+                parents: frozen.parents.clone(),
+            },
+            last_manager: last_manager(document),
+        }
+    }
+
+    fn edit(&self, document: &Value, frozen: &RunRoute, canary: &str, total: u32, edit: &RouteEdit) -> Vec<Value> {
+        let services = rules::services(document, frozen, Some(canary));
+        let arms = Arms { namespace: namespace(document), services: &services, canary: Some(canary) };
+        let mut operations = Vec::new();
+        for rule in managed(document, frozen, &arms, total).iter().filter(|rule| is_in_play(rule, &arms)) {
+            let wanted = backends_after(rule, &arms, total, edit);
+            if wanted != rule.now {
+                operations.push(patch::replace(&format!("/spec/rules/{}/backendRefs", rule.index), json!(wanted)));
+            }
+        }
+        operations.extend(match edit {
+            RouteEdit::Name { run } => patch::set_annotation(document, RUN_ANNOTATION, run),
+            RouteEdit::Weight { share: _ } => Vec::new(),
+            RouteEdit::Drop => patch::remove_annotation(document, RUN_ANNOTATION),
+        });
+        patch::versioned(document, operations)
+    }
+
+    fn ports(&self, frozen: &RunRoute, service: &str) -> Vec<i64> {
+        let rules = frozen.rules.iter().filter(|rule| rule.services.iter().any(|one| one == service));
+        let backends = rules.flat_map(|rule| &rule.backend_refs);
+        let mut ports: Vec<_> = backends
+            .filter(|backend| service_name(backend) == Some(service) && weight(backend) > 0)
+            .filter_map(|backend| number(backend, "/port"))
+            .collect();
+        ports.sort_unstable();
+        ports.dedup();
+        ports
+    }
+}
+
+/// Rules that the run writes: the frozen ones, and any other that holds the canary's backend.
+fn is_in_play(rule: &ManagedRule, arms: &Arms) -> bool {
+    rule.frozen.is_some() || arms.are_named_in(rule.now)
+}
+
+fn backends_after(rule: &ManagedRule, arms: &Arms, total: u32, edit: &RouteEdit) -> Vec<Value> {
+    let named = arms.named_in(rule.now);
+    match edit {
+        RouteEdit::Name { run: _ } => {
+            let new = rule.services.iter().filter(|service| !named.contains(service));
+            let all: Vec<_> = named.iter().chain(new).cloned().collect();
+            divide(&rule.owners, arms, &in_order(arms, all), total, Percent::ZERO)
+        }
+        // No backend gets weight in the write that first names it: a rule without the canary's backend stays as it is.
+        RouteEdit::Weight { share: _ } if named.is_empty() => rule.now.to_vec(),
+        RouteEdit::Weight { share } => divide(&rule.owners, arms, &named, total, *share),
+        RouteEdit::Drop => rule.owners.clone(),
+    }
+}
+
+/// The canary's backends always stand in the same order, so that an edit on its own result changes nothing.
+fn in_order(arms: &Arms, services: Vec<String>) -> Vec<String> {
+    arms.services.iter().filter(|service| services.contains(service)).cloned().collect()
+}
+
+fn canary_refs(rules: &[ManagedRule], arms: &Arms) -> CanaryRefs {
+    let mut found = Vec::new();
+    for rule in rules.iter().filter(|rule| is_in_play(rule, arms)) {
+        let named = arms.named_in(rule.now);
+        let of_interest: Vec<_> =
+            arms.services.iter().filter(|one| named.contains(one) || rule.services.contains(one)).cloned().collect();
+        found.extend(shares(rule.now, arms, &of_interest));
+    }
+    let named = rules.iter().any(|rule| arms.are_named_in(rule.now));
+    if !named {
+        return CanaryRefs::Absent;
+    }
+    if let Some(Share::At(first)) = found.first().copied()
+        && found.iter().all(|share| *share == Share::At(first))
+    {
+        return CanaryRefs::At(first);
+    }
+    // Nobody sends anything to either arm.
+    if found.is_empty() {
+        return CanaryRefs::At(Percent::ZERO);
+    }
+    let largest = found.into_iter().map(|share| match share {
+        Share::Absent => Percent::ZERO,
+        Share::At(share) | Share::Odd(share) => share,
+    });
+    CanaryRefs::Mixed(largest.max().unwrap_or(Percent::ZERO))
+}
+
+fn missing_rules(document: &Value, rules: &[String], route: &str) -> Vec<Refusal> {
+    let exists = |name: &String| items(document, "/spec/rules").iter().any(|rule| text(rule, "/name") == Some(name));
+    let missing = rules.iter().filter(|name| !exists(name));
+    let sentence = |name: &String| {
+        format!(
+            "{route} has no rule named {name}: correct spec.traffic.routes[].gatewayAPI.rules, or name a rule {name}"
+        )
+    };
+    missing.map(|name| refusal(Reason::RouteWithoutRule, sentence(name))).collect()
+}
+
+fn without_rule(route: &str, services: &[String], rules: &[String]) -> Refusal {
+    let among = if rules.is_empty() { String::new() } else { format!(" among {}", rules.join(", ")) };
+    let message = format!(
+        "no rule of {route}{among} gives weight to Service {}: name it in a rule's backendRefs",
+        services.join(" or Service ")
+    );
+    refusal(Reason::RouteWithoutRule, message)
+}
+
+/// Backends that name an application Service of another namespace.
+fn elsewhere(rule: &Value, arms: &Arms, place: &str) -> Vec<Refusal> {
+    let ours = |backend: &&Value| {
+        local_service(backend, arms.namespace).is_none()
+            && service_name(backend).is_some_and(|found| arms.services.iter().any(|service| service == found))
+    };
+    let sentence = |backend: &Value| {
+        format!(
+            "{place} names Service {} of namespace {}, the Rollout is in {}: a backend of another namespace cannot be \
+             managed; remove backendRefs[].namespace or select other rules",
+            text(backend, "/name").unwrap_or_default(),
+            text(backend, "/namespace").unwrap_or_default(),
+            arms.namespace
+        )
+    };
+    let found = items(rule, "/backendRefs").iter().filter(ours);
+    found.map(|backend| refusal(Reason::RouteUnusable, sentence(backend))).collect()
+}
+
+/// What stands against managing a rule that gives weight to `served`.
+fn unusable(rule: &Value, served: &[String], arms: &Arms, total: u32, place: &str) -> Vec<Refusal> {
+    let backends = items(rule, "/backendRefs");
+    let mut found = Vec::new();
+    if rule.get("sessionPersistence").is_some_and(|value| !value.is_null()) {
+        let message = format!(
+            "{place} has sessionPersistence: weight 0 does not free sessions that are bound to a backend; remove it from \
+             the rule or select other rules"
+        );
+        found.push(refusal(Reason::RouteUnusable, message));
+    }
+    for service in served {
+        let times = backends.iter().filter(|backend| arms.application(backend) == Some(service)).count();
+        if times > 1 {
+            let message =
+                format!("{place} names Service {service} {times} times, once is allowed: merge these backendRefs");
+            found.push(refusal(Reason::RouteUnusable, message));
+        }
+    }
+    let most = backends.len() + served.len();
+    if most > MOST_BACKENDS {
+        let message = format!(
+            "{place} has {} backends and a run adds {}: {most}, {MOST_BACKENDS} are allowed; split the rule",
+            backends.len(),
+            served.len()
+        );
+        found.push(refusal(Reason::RouteUnusable, message));
+    }
+    let largest = largest_weight(backends, total);
+    if largest > MOST_WEIGHT {
+        let message = format!(
+            "{place} needs the weight {largest} for shares in steps of 1/{total}, {MOST_WEIGHT} is the largest: use fewer \
+             decimals in the steps, or smaller weights in the rule"
+        );
+        found.push(refusal(Reason::WeightNotRepresentable, message));
+    }
+    found
+}
+
+fn refusal(reason: Reason, message: String) -> Refusal {
+    Refusal { reason, message }
+}

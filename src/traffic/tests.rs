@@ -1,0 +1,418 @@
+//! What every router must do, as golden files ("this YAML and 20 % give that YAML") and as laws over arbitrary rules.
+
+use proptest::prelude::*;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::*;
+use crate::{
+    api::{RUN_ANNOTATION, Reason},
+    engine::CanaryRefs,
+    workload::patch::applied,
+};
+
+#[derive(Deserialize)]
+struct Golden {
+    kind: String,
+    services: Vec<String>,
+    #[serde(default)]
+    rules: Vec<String>,
+    canary: String,
+    total: u32,
+    before: Value,
+    named: Value,
+    share: Percent,
+    shifted: Value,
+}
+
+fn route(rules: Value) -> Value {
+    json!({
+        "apiVersion": "gateway.networking.k8s.io/v1",
+        "metadata": {"name": "checkout", "namespace": "shop", "resourceVersion": "5", "generation": 3},
+        "spec": {"parentRefs": [{"name": "edge"}], "rules": rules, "unknown": {"field": [1]}},
+    })
+}
+
+fn noted(mut route: Value, run: Option<&str>) -> Value {
+    if let Some(run) = run {
+        route["metadata"]["annotations"] = json!({ RUN_ANNOTATION: run });
+    }
+    route
+}
+
+fn name_edit() -> RouteEdit {
+    RouteEdit::Name { run: "run-1".to_owned() }
+}
+
+/// Edits, and asks of the result what every edit must fulfil.
+fn edited(router: &dyn Router, before: &Value, frozen: &RunRoute, canary: &str, total: u32, edit: &RouteEdit) -> Value {
+    let operations = router.edit(before, frozen, canary, total, edit);
+    if let Some(first) = operations.first() {
+        assert_eq!(first["path"], "/metadata/resourceVersion");
+    }
+    let after = applied(before, &operations);
+    assert_eq!(router.edit(&after, frozen, canary, total, edit), Vec::<Value>::new(), "not idempotent: {edit:?}");
+    after
+}
+
+fn check_golden(text: &str) {
+    let golden: Golden = serde_yaml_ng::from_str(text).unwrap();
+    let router = router(&golden.kind).unwrap();
+    let before = route(golden.before);
+    let frozen = router.freeze(&before, &golden.services, &golden.rules, golden.total).unwrap();
+    let edit =
+        |document: &Value, edit: &RouteEdit| edited(router, document, &frozen, &golden.canary, golden.total, edit);
+    let state = |document: &Value| router.read(document, &frozen, Some(&golden.canary), golden.total);
+    let named = edit(&before, &name_edit());
+    assert_eq!(named, noted(route(golden.named), Some("run-1")));
+    assert_eq!(state(&named).canary, CanaryRefs::At(Percent::ZERO));
+    let shifted = edit(&named, &RouteEdit::Weight { share: golden.share });
+    assert_eq!(shifted, noted(route(golden.shifted), Some("run-1")));
+    assert_eq!(state(&shifted).canary, CanaryRefs::At(golden.share));
+    assert_eq!((&state(&shifted).original, state(&shifted).foreign_change), (&frozen, false));
+    assert_eq!(edit(&shifted, &RouteEdit::Drop), before);
+}
+
+#[test]
+fn a_single_backend_is_split() {
+    check_golden(include_str!("golden/single.yaml"));
+}
+
+#[test]
+fn a_foreign_backend_keeps_its_share_and_each_service_is_split_by_itself() {
+    check_golden(include_str!("golden/shared.yaml"));
+}
+
+#[test]
+fn only_selected_rules_of_a_grpc_route_are_split() {
+    check_golden(include_str!("golden/grpc.yaml"));
+}
+
+#[test]
+fn every_router_manages_its_own_example() {
+    for router in ROUTERS {
+        let (example, services) = (router.example(), ["checkout".to_owned()]);
+        assert_eq!(example["kind"], router.kind());
+        let frozen = router.freeze(&example, &services, &[], 100).unwrap();
+        assert_eq!(router.ports(&frozen, "checkout"), [80]);
+        let named = edited(*router, &example, &frozen, "bcd", 100, &name_edit());
+        for share in [20, 0, 100] {
+            let share = Percent::whole(share);
+            let after = edited(*router, &named, &frozen, "bcd", 100, &RouteEdit::Weight { share });
+            assert_eq!(router.read(&after, &frozen, Some("bcd"), 100).canary, CanaryRefs::At(share));
+        }
+        assert_eq!(edited(*router, &named, &frozen, "bcd", 100, &RouteEdit::Drop), example);
+    }
+}
+
+#[test]
+fn the_total_is_the_smallest_that_is_exact() {
+    for (weights, total) in
+        [("5 50 100", 100), ("0.1 50", 1_000), ("0.25", 10_000), ("1 0.125 0.5", 100_000), ("", 100)]
+    {
+        let shares = weights.split_whitespace().map(|text| text.parse().unwrap());
+        assert_eq!(weight_total(shares), total, "{weights}");
+    }
+}
+
+fn http() -> &'static dyn Router {
+    router("HTTPRoute").unwrap()
+}
+
+fn refused(rules: Value, selected: &[&str], total: u32) -> Vec<(Reason, String)> {
+    let selected: Vec<_> = selected.iter().map(|name| (*name).to_owned()).collect();
+    let refusals = http().freeze(&route(rules), &["checkout".to_owned()], &selected, total).unwrap_err();
+    refusals.into_iter().map(|refusal| (refusal.reason, refusal.message)).collect()
+}
+
+#[test]
+fn everything_that_stands_against_a_route_is_said_at_once() {
+    let many: Vec<_> = (0..16).map(|index| json!({"name": format!("b{index}"), "weight": 0})).collect();
+    let crowded: Vec<_> = std::iter::once(json!({"name": "checkout"})).chain(many.into_iter().take(15)).collect();
+    let rules = json!([
+        {"backendRefs": [{"name": "checkout", "namespace": "other"}]},
+        {"sessionPersistence": {"type": "Cookie"}, "backendRefs": [{"name": "checkout", "port": 80}, {"name": "checkout", "port": 81}]},
+        {"backendRefs": crowded},
+        {"backendRefs": [{"name": "checkout", "weight": 11}, {"name": "legacy", "weight": 2}]},
+    ]);
+    let found = refused(rules, &[], 100_000);
+    let starts = [
+        (
+            Reason::RouteUnusable,
+            "HTTPRoute shop/checkout, spec.rules[0] names Service checkout of namespace other, the Rollout is in shop",
+        ),
+        (Reason::RouteUnusable, "HTTPRoute shop/checkout, spec.rules[1] has sessionPersistence"),
+        (
+            Reason::RouteUnusable,
+            "HTTPRoute shop/checkout, spec.rules[1] names Service checkout 2 times, once is allowed",
+        ),
+        (
+            Reason::RouteUnusable,
+            "HTTPRoute shop/checkout, spec.rules[2] has 16 backends and a run adds 1: 17, 16 are allowed",
+        ),
+        (
+            Reason::WeightNotRepresentable,
+            "HTTPRoute shop/checkout, spec.rules[3] needs the weight 1100000 for shares in steps of 1/100000, 1000000",
+        ),
+    ];
+    assert_eq!(found.len(), starts.len(), "{found:#?}");
+    for ((reason, message), (wanted, start)) in found.iter().zip(starts) {
+        assert!(*reason == wanted && message.starts_with(start), "{message}");
+    }
+}
+
+#[test]
+fn a_route_without_a_usable_rule_is_refused() {
+    let rules = json!([{"name": "a", "backendRefs": [{"name": "checkout", "weight": 0}, {"name": "other"}]}]);
+    assert_eq!(
+        refused(rules.clone(), &[], 100),
+        [(
+            Reason::RouteWithoutRule,
+            "no rule of HTTPRoute shop/checkout gives weight to Service checkout: name it in a rule's backendRefs"
+                .to_owned()
+        )]
+    );
+    let message =
+        "HTTPRoute shop/checkout has no rule named b: correct spec.traffic.routes[].gatewayAPI.rules, or name a rule b";
+    assert_eq!(refused(rules, &["b"], 100), [(Reason::RouteWithoutRule, message.to_owned())]);
+}
+
+/// A run at 10 % on a rule that a foreign backend shares, and the owners' form of it.
+fn at_ten(rules: Value) -> (RunRoute, Value) {
+    let before = route(rules);
+    let frozen = http().freeze(&before, &["checkout".to_owned()], &[], 100).unwrap();
+    let named = edited(http(), &before, &frozen, "bcd", 100, &name_edit());
+    let share = Percent::whole(10);
+    (frozen.clone(), edited(http(), &named, &frozen, "bcd", 100, &RouteEdit::Weight { share }))
+}
+
+fn shared_rule() -> Value {
+    json!({"matches": [{"path": {"value": "/"}}], "backendRefs": [{"name": "checkout", "weight": 3}, {"name": "legacy"}]})
+}
+
+#[test]
+fn a_rule_that_moved_or_changed_is_found_again() {
+    let (frozen, at) = at_ten(json!([shared_rule()]));
+    let (mut moved, mut changed) = (at.clone(), at.clone());
+    moved["spec"]["rules"].as_array_mut().unwrap().insert(0, json!({"backendRefs": [{"name": "assets"}]}));
+    changed["spec"]["rules"][0]["timeouts"] = json!({"request": "1s"});
+    for (document, index) in [(moved, 1), (changed, 0)] {
+        let state = http().read(&document, &frozen, Some("bcd"), 100);
+        assert_eq!((state.canary, state.foreign_change), (CanaryRefs::At(Percent::whole(10)), false));
+        let dropped = edited(http(), &document, &frozen, "bcd", 100, &RouteEdit::Drop);
+        assert_eq!(dropped["spec"]["rules"][index]["backendRefs"], shared_rule()["backendRefs"]);
+    }
+    let mut gone = at;
+    gone["spec"]["rules"] = json!([{"backendRefs": [{"name": "assets"}]}]);
+    let state = http().read(&gone, &frozen, Some("bcd"), 100);
+    assert_eq!((state.canary, state.foreign_change, state.original.rules.len()), (CanaryRefs::Absent, true, 0));
+    assert_eq!(
+        http().edit(&gone, &frozen, "bcd", 100, &RouteEdit::Weight { share: Percent::ZERO }),
+        Vec::<Value>::new()
+    );
+}
+
+#[test]
+fn a_reset_route_shows_no_canary_and_gets_no_weight_before_it_is_named_again() {
+    let (frozen, at) = at_ten(json!([shared_rule()]));
+    let mut reset = at;
+    reset["spec"]["rules"][0] = shared_rule();
+    let state = http().read(&reset, &frozen, Some("bcd"), 100);
+    assert_eq!((state.canary, state.foreign_change), (CanaryRefs::Absent, false));
+    let raise = RouteEdit::Weight { share: Percent::whole(10) };
+    assert_eq!(http().edit(&reset, &frozen, "bcd", 100, &raise), Vec::<Value>::new());
+    let named = edited(http(), &reset, &frozen, "bcd", 100, &name_edit());
+    assert_eq!(http().read(&named, &frozen, Some("bcd"), 100).canary, CanaryRefs::At(Percent::ZERO));
+}
+
+#[test]
+fn what_others_write_in_mid_run_is_kept_and_brought_back_to_their_scale() {
+    let (frozen, at) = at_ten(json!([shared_rule()]));
+    for (legacy, wanted) in [
+        (200, json!([{"name": "checkout", "weight": 3}, {"name": "legacy", "weight": 2}])),
+        (150, json!([{"name": "checkout", "weight": 300}, {"name": "legacy", "weight": 150}])),
+        (100, shared_rule()["backendRefs"].clone()),
+    ] {
+        let mut changed = at.clone();
+        changed["spec"]["rules"][0]["backendRefs"][1]["weight"] = json!(legacy);
+        let state = http().read(&changed, &frozen, Some("bcd"), 100);
+        assert_eq!((state.canary, state.foreign_change), (CanaryRefs::At(Percent::whole(10)), legacy != 100));
+        assert_eq!(json!(state.original.rules[0].backend_refs), wanted);
+        let dropped = edited(http(), &changed, &frozen, "bcd", 100, &RouteEdit::Drop);
+        assert_eq!(dropped["spec"]["rules"][0]["backendRefs"], wanted);
+    }
+}
+
+#[test]
+fn a_canary_taken_out_by_hand_does_not_leave_our_numbers_behind() {
+    let (frozen, at) = at_ten(json!([shared_rule()]));
+    let full = RouteEdit::Weight { share: Percent::FULL };
+    for mut document in [at.clone(), edited(http(), &at, &frozen, "bcd", 100, &full)] {
+        document["spec"]["rules"][0]["backendRefs"].as_array_mut().unwrap().pop();
+        let state = http().read(&document, &frozen, Some("bcd"), 100);
+        assert_eq!((state.canary, state.foreign_change), (CanaryRefs::Absent, false));
+        let dropped = edited(http(), &document, &frozen, "bcd", 100, &RouteEdit::Drop);
+        assert_eq!(dropped["spec"]["rules"][0]["backendRefs"], shared_rule()["backendRefs"]);
+    }
+}
+
+#[test]
+fn an_application_service_taken_out_beside_the_canary_gets_its_place_back() {
+    let (frozen, mut at) = at_ten(json!([shared_rule()]));
+    at["spec"]["rules"][0]["backendRefs"].as_array_mut().unwrap().remove(0);
+    let state = http().read(&at, &frozen, Some("bcd"), 100);
+    assert_eq!((state.canary, state.foreign_change), (CanaryRefs::Mixed(Percent::FULL), true));
+    let lowered = edited(http(), &at, &frozen, "bcd", 100, &RouteEdit::Weight { share: Percent::ZERO });
+    assert_eq!(http().read(&lowered, &frozen, Some("bcd"), 100).canary, CanaryRefs::At(Percent::ZERO));
+}
+
+#[test]
+fn going_back_is_possible_with_weights_that_do_not_fit_the_total() {
+    let (frozen, mut at) = at_ten(json!([shared_rule()]));
+    at["spec"]["rules"][0]["backendRefs"][1]["weight"] = json!(999_983);
+    let lowered = edited(http(), &at, &frozen, "bcd", 100, &RouteEdit::Weight { share: Percent::ZERO });
+    let weights = |index: usize| lowered["spec"]["rules"][0]["backendRefs"][index]["weight"].as_u64();
+    assert_eq!((weights(0), weights(1), weights(2)), (Some(300), Some(999_983), Some(0)));
+}
+
+#[test]
+fn without_any_record_the_canary_is_dropped_by_its_name() {
+    let (_, at) = at_ten(json!([shared_rule()]));
+    let nothing = RunRoute::default();
+    let lowered = edited(http(), &at, &nothing, "bcd", 100, &RouteEdit::Weight { share: Percent::ZERO });
+    assert_eq!(http().read(&lowered, &nothing, Some("bcd"), 100).canary, CanaryRefs::At(Percent::ZERO));
+    let dropped = edited(http(), &lowered, &nothing, "bcd", 100, &RouteEdit::Drop);
+    let left = json!([{"name": "checkout", "weight": 300}, {"name": "legacy", "weight": 100}]);
+    assert_eq!(dropped["spec"]["rules"][0]["backendRefs"], left);
+    assert_eq!(dropped["metadata"].get("annotations"), None);
+}
+
+#[test]
+fn a_new_rule_and_a_partly_reset_route_are_told() {
+    let second = json!({"name": "second", "backendRefs": [{"name": "checkout"}]});
+    let (frozen, at) = at_ten(json!([shared_rule(), second]));
+    let mut partly = at.clone();
+    partly["spec"]["rules"][1] = second.clone();
+    let state = http().read(&partly, &frozen, Some("bcd"), 100);
+    assert_eq!((state.canary, state.foreign_change), (CanaryRefs::Mixed(Percent::whole(10)), false));
+    let mut grown = at;
+    grown["spec"]["rules"].as_array_mut().unwrap().push(json!({"backendRefs": [{"name": "checkout", "port": 81}]}));
+    let state = http().read(&grown, &frozen, Some("bcd"), 100);
+    assert_eq!((state.canary, state.foreign_change), (CanaryRefs::At(Percent::whole(10)), true));
+    assert_eq!(state.original.rules.len(), 3);
+}
+
+fn parent(name: &str, conditions: &[(&str, &str, i64)]) -> Value {
+    let conditions: Vec<_> = conditions
+        .iter()
+        .map(|(kind, status, generation)| {
+            json!({"type": kind, "status": status, "observedGeneration": generation, "reason": "Why", "message": "so"})
+        })
+        .collect();
+    json!({"parentRef": {"name": name}, "controllerName": "example.com/gateway", "conditions": conditions})
+}
+
+#[test]
+fn acceptance_is_that_of_every_counted_parent_at_the_present_generation() {
+    let mut document = route(json!([shared_rule()]));
+    document["spec"]["parentRefs"] = json!([{"name": "edge"}, {"name": "never"}]);
+    let yes = [("Accepted", "True", 3), ("ResolvedRefs", "True", 3)];
+    let never = parent("never", &[("Accepted", "False", 3)]);
+    document["status"]["parents"] = json!([parent("edge", &yes), never]);
+    let frozen = http().freeze(&document, &["checkout".to_owned()], &[], 100).unwrap();
+    let state = |parents: Value| {
+        let mut document = document.clone();
+        document["status"]["parents"] = parents;
+        let state = http().read(&document, &frozen, Some("bcd"), 100);
+        (state.accepted, state.refs_unresolved, state.waiting_for.unwrap_or_default())
+    };
+    assert_eq!(state(json!([parent("edge", &yes), never])), (true, false, String::new()));
+    let cases = [
+        (json!([never]), false, "Gateway edge (example.com/gateway) does not report on the route"),
+        (
+            json!([parent("edge", &[("Accepted", "True", 3), ("ResolvedRefs", "True", 2)])]),
+            false,
+            "ResolvedRefs of Gateway edge (example.com/gateway) is for generation 2 of the route, which is at 3",
+        ),
+        (
+            json!([parent("edge", &[("Accepted", "True", 3), ("ResolvedRefs", "False", 3)])]),
+            true,
+            "ResolvedRefs of Gateway edge (example.com/gateway) is False (Why): so",
+        ),
+    ];
+    for (parents, unresolved, message) in cases {
+        assert_eq!(state(parents), (false, unresolved, message.to_owned()));
+    }
+    document["spec"]["parentRefs"] = json!([{"name": "never"}]);
+    assert!(
+        http().read(&document, &frozen, Some("bcd"), 100).accepted,
+        "a parent that was taken out is not waited for"
+    );
+}
+
+/// A rule of the Service with any weights, foreign backends, filters and fields nobody knows yet.
+fn any_rule() -> impl Strategy<Value = Value> {
+    let backend = |name: &'static str| {
+        (proptest::option::of(1..=9_u32), any::<bool>(), any::<u8>()).prop_map(move |(weight, filtered, unknown)| {
+            let mut backend = json!({"name": name, "port": 80, "unknown": {"x": unknown}});
+            if let Some(weight) = weight {
+                backend["weight"] = json!(weight);
+            }
+            if filtered {
+                backend["filters"] = json!([{"type": "RequestHeaderModifier"}]);
+            }
+            backend
+        })
+    };
+    let foreign = proptest::option::of(backend("legacy"));
+    let second = proptest::option::of(backend("checkout-eu"));
+    (foreign, backend("checkout"), second, any::<u16>(), any::<bool>()).prop_map(
+        |(foreign, own, second, path, ahead)| {
+            let mut backends: Vec<_> = std::iter::once(own).chain(second).collect();
+            backends.extend(foreign);
+            if ahead {
+                backends.reverse();
+            }
+            json!({"matches": [{"path": {"value": path}}], "future": {"y": [path]}, "backendRefs": backends})
+        },
+    )
+}
+
+fn weight_of(backends: &Value, name: &str) -> u64 {
+    let named = backends.as_array().unwrap().iter().filter(|backend| backend["name"] == name);
+    named.map(|backend| backend.get("weight").map_or(1, |weight| weight.as_u64().unwrap())).sum()
+}
+
+proptest! {
+    #[test]
+    fn shares_are_exact_and_the_owners_form_comes_back(
+        rules in proptest::collection::vec(any_rule(), 1..4),
+        thousandths in 0..=100_000_u32,
+    ) {
+        let share = Percent::from_thousandths(thousandths);
+        let total = weight_total([share].into_iter());
+        let before = route(json!(rules));
+        let services = ["checkout".to_owned(), "checkout-eu".to_owned()];
+        let frozen = http().freeze(&before, &services, &[], total).unwrap();
+        let named = edited(http(), &before, &frozen, "bcd", total, &name_edit());
+        let after = edited(http(), &named, &frozen, "bcd", total, &RouteEdit::Weight { share });
+        let state = http().read(&after, &frozen, Some("bcd"), total);
+        prop_assert_eq!(state.canary, CanaryRefs::At(share));
+        prop_assert_eq!((&state.original, state.foreign_change), (&frozen, false));
+        for (index, old) in rules.iter().enumerate() {
+            let (old, new) = (&old["backendRefs"], &after["spec"]["rules"][index]["backendRefs"]);
+            let old_sum: u64 = ["checkout", "checkout-eu", "legacy"].iter().map(|name| weight_of(old, name)).sum();
+            let new_sum: u64 = new.as_array().unwrap().iter().map(|backend| backend["weight"].as_u64().unwrap()).sum();
+            prop_assert_eq!(weight_of(new, "legacy") * old_sum, weight_of(old, "legacy") * new_sum);
+            for service in &services {
+                let canary = weight_of(new, &format!("{service}-bcd"));
+                let whole = canary + weight_of(new, service);
+                prop_assert_eq!(whole * old_sum, weight_of(old, service) * new_sum);
+                prop_assert_eq!(canary * 100_000, whole * u64::from(thousandths));
+            }
+        }
+        for document in [named, after] {
+            prop_assert_eq!(edited(http(), &document, &frozen, "bcd", total, &RouteEdit::Drop), before.clone());
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! The evidence: the verdict's sentence, counts per metric and arm, and what the release has cost.
+//!
+//! It shows what the record says; it judges nothing.
+
+use super::{
+    Line, Tone,
+    age::{counted, thousands},
+};
+use crate::api::{EvidenceRecord, MetricRecord, SpendRecord};
+
+/// "Undecided (InsufficientEvidence): 12 requests, ...".
+pub fn title(evidence: &EvidenceRecord) -> Line {
+    let tone = match evidence.verdict.as_str() {
+        "Pass" => Tone::Good,
+        "Fail" => Tone::Bad,
+        _ => Tone::Attention,
+    };
+    let reason = evidence.reason.map(|reason| format!(" ({})", reason.word())).unwrap_or_default();
+    let message = if evidence.message.is_empty() { String::new() } else { format!(": {}", evidence.message) };
+    Line::plain("Evidence   ").and(tone, format!("{}{reason}", evidence.verdict)).and(Tone::Plain, message)
+}
+
+/// One line per metric and one for the budget.
+pub fn lines(evidence: &EvidenceRecord) -> Vec<Line> {
+    let name_width = evidence.metrics.keys().map(String::len).max().unwrap_or(0).max("budget".len());
+    let metrics = evidence.metrics.iter().map(|(name, metric)| metric_line(name, name_width, metric));
+    let spend = evidence.spend.as_ref().map(|spend| spend_line(name_width, spend));
+    metrics.chain(spend).collect()
+}
+
+fn metric_line(name: &str, name_width: usize, metric: &MetricRecord) -> Line {
+    let text = format!(
+        "{name:<name_width$}  canary {}, control {}",
+        share(metric.canary_bad, metric.canary_total),
+        share(metric.control_bad, metric.control_total)
+    );
+    Line::plain(text).and(Tone::Faint, format!("; {}", windows(metric)))
+}
+
+/// "3 of 1,204 (0.249 %)".
+fn share(bad: u64, total: u64) -> String {
+    let text = format!("{} of {}", thousands(bad), thousands(total));
+    if total == 0 { text } else { format!("{text} ({:.3} %)", bad as f64 * 100.0 / total as f64) }
+}
+
+fn windows(metric: &MetricRecord) -> String {
+    let used = format!("{} used", counted(metric.windows_used, "window"));
+    let dropped: Vec<_> =
+        metric.windows_dropped.iter().map(|(reason, count)| format!("{count} dropped ({reason})")).collect();
+    if dropped.is_empty() { used } else { format!("{used}, {}", dropped.join(", ")) }
+}
+
+fn spend_line(name_width: usize, spend: &SpendRecord) -> Line {
+    let excess = spend.excess_hundredths.max(0);
+    let (whole, hundredths) = (excess.unsigned_abs() / 100, excess.unsigned_abs() % 100);
+    let tone = match whole {
+        whole if whole >= spend.allowance => Tone::Bad,
+        whole if whole * 2 >= spend.allowance => Tone::Attention,
+        _ => Tone::Plain,
+    };
+    let scaled = if spend.extrapolated { ", extrapolated from less than a day" } else { "" };
+    Line::plain(format!("{:<name_width$}  ", "budget"))
+        .and(tone, format!("{}.{hundredths:02} of {} bad requests spent", thousands(whole), thousands(spend.allowance)))
+        .and(
+            Tone::Faint,
+            format!(
+                "; {} in all, {} requests expected{scaled}",
+                thousands(spend.gross),
+                thousands(spend.expected_requests)
+            ),
+        )
+}

@@ -1,0 +1,18 @@
+//! What people read: API objects become lines of text, for the CLI and for golden tests.
+//!
+//! No I/O and no clock: the objects and the time are given.
+
+mod age;
+mod conditions;
+mod evidence;
+mod line;
+mod next;
+mod scene;
+mod steps;
+mod table;
+mod tree;
+
+pub use line::{Line, Tone};
+pub use scene::{Pods, Scene};
+pub use table::{Columns, table};
+pub use tree::tree;

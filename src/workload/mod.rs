@@ -1,0 +1,18 @@
+//! The objects of a workload, as pure functions: documents in, views out; intent in, a document or a patch out.
+//!
+//! No client is in here, and no policy: when to pin, scale or create is the engine's business.
+
+pub mod canonical;
+pub mod deployment;
+pub mod endpoints;
+pub mod object;
+pub mod owners;
+pub mod ownership;
+pub mod patch;
+pub mod record;
+pub mod revision_service;
+pub mod scale_source;
+pub mod service;
+pub mod source;
+
+pub use ownership::{last_manager, release_ownership};

@@ -1,0 +1,153 @@
+//! Random schedules on the typed model: people, GitOps tools, pods and crashes do what they like, then stop, and the engine must
+//! come to rest with everything given back. The laws are checked on every decision on the way.
+//!
+//! A failure prints its seed; `SEED=n cargo test --test engine_schedules` replays it.
+
+mod model;
+
+use model::{Model, step};
+use tidegate::{
+    api::{ActionType, Percent, Reason, Span},
+    engine::{CanaryRefs, Seen},
+    stats::Verdict,
+};
+
+/// Schedules in the small form that runs with every test run.
+const SCHEDULES: u64 = 500;
+
+/// SplitMix64: the same seed gives the same schedule on every machine.
+struct Chance(u64);
+
+impl Chance {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        z ^ (z >> 31)
+    }
+
+    fn below(&mut self, bound: u64) -> u64 {
+        self.next() % bound
+    }
+
+    fn pick<T: Copy>(&mut self, from: &[T]) -> T {
+        from[self.below(from.len() as u64) as usize]
+    }
+}
+
+#[test]
+fn every_schedule_keeps_the_laws_and_comes_to_rest() {
+    let seeds = match std::env::var("SEED").ok().and_then(|seed| seed.parse().ok()) {
+        Some(seed) => seed..seed + 1,
+        None => 0..SCHEDULES,
+    };
+    for seed in seeds {
+        let outcome = std::panic::catch_unwind(|| schedule(seed));
+        assert!(outcome.is_ok(), "SEED={seed}");
+    }
+}
+
+fn schedule(seed: u64) {
+    let mut chance = Chance(seed);
+    let weights = chance.pick(&[[10, 50], [1, 100], [50, 50], [30, 99], [0, 20]]);
+    let routes = chance.below(3) as usize;
+    let mut model = Model::adopted(vec![step(weights[0], 5), step(weights[1], 5), step(100, 0)], routes);
+    model.spec().soak = Span::seconds(chance.below(2) * 20);
+    if chance.below(2) == 0 {
+        model.budget();
+        model.evidence(Model::undecided());
+    }
+    for _ in 0..chance.below(12) {
+        happen(&mut model, &mut chance);
+        for _ in 0..chance.below(25) {
+            model.pass();
+        }
+    }
+    heal(&mut model);
+    let end = model.millis + 3_600_000;
+    while !at_rest(&model) {
+        assert!(
+            model.millis < end,
+            "no rest within an hour:\n{}",
+            model.timeline[model.timeline.len().saturating_sub(80)..].join("\n")
+        );
+        model.pass();
+    }
+    model.assert_at_rest();
+}
+
+/// One thing that nobody announced.
+fn happen(model: &mut Model, chance: &mut Chance) {
+    match chance.below(14) {
+        0 | 1 => model.template(chance.pick(&["v1", "v2", "v3"])),
+        2 => model.ask(chance.pick(&[ActionType::Abort, ActionType::Retry, ActionType::Restart]), |_| {}),
+        3 => model.ask(
+            chance.pick(&[ActionType::Promote, ActionType::PromoteFull, ActionType::Pause, ActionType::Resume]),
+            |_| {},
+        ),
+        4 => model.spec().paused = chance.below(2) == 0,
+        5 => model.spec().replicas = Some(chance.pick(&[1, 2, 4, 9])),
+        6 => reset_route(model, chance),
+        7 => {
+            if let Seen::Known(state) = &mut model.world.services[0].state {
+                (state.pin, state.run) = (None, None);
+            }
+        }
+        8 => flap(model, chance),
+        9 => model.forget(),
+        10 => model.verdict = model.verdict.take().map(|_| Verdict::fail(Reason::BudgetSpent, "spent")),
+        11 => model.verdict = model.verdict.take().map(|_| Verdict::hold(Reason::MetricsUnavailable, "away")),
+        12 => model.verdict = model.verdict.take().map(|_| Model::undecided()),
+        _ => {
+            let revision = chance.pick(&["v1", "v2", "v3"]);
+            if let Some(view) = model.world.revisions.get_mut(revision) {
+                view.deployment = None;
+            }
+        }
+    }
+}
+
+fn reset_route(model: &mut Model, chance: &mut Chance) {
+    let count = model.world.routes.len() as u64;
+    if count > 0 {
+        let index = chance.below(count) as usize;
+        let state = model.route_state(index);
+        (state.canary, state.run) = (CanaryRefs::Absent, state.run.take().filter(|_| chance.below(2) == 0));
+    }
+}
+
+fn flap(model: &mut Model, chance: &mut Chance) {
+    let revision = chance.pick(&["v1", "v2", "v3"]);
+    if chance.below(3) == 0 {
+        model.ready_after.remove(revision);
+    } else {
+        model.ready_after.insert(revision.to_owned(), 1_000 * chance.below(20));
+    }
+    if let Some(pods) = model.world.revisions.get_mut(revision).and_then(|view| view.deployment.as_mut()) {
+        pods.ready = chance.below(u64::from(pods.pods) + 1) as u32;
+    }
+}
+
+/// Faults stop: pods get ready, nobody pauses, evidence comes in, nobody asks for anything more.
+fn heal(model: &mut Model) {
+    for revision in ["v1", "v2", "v3"] {
+        model.ready_after.insert(revision.to_owned(), 1_000);
+    }
+    model.spec().paused = false;
+    if model.verdict.is_some() {
+        model.evidence(Model::undecided());
+    }
+    if model.run().paused {
+        model.ask(ActionType::Resume, |_| {});
+    }
+}
+
+fn at_rest(model: &Model) -> bool {
+    let run_over = model.world.runs.is_empty() || model.ended();
+    let settled = matches!(model.phase().as_str(), "Healthy" | "Degraded");
+    let unmarked =
+        model.world.services[0].state.known().is_some_and(|state| state.pin.is_none() && state.run.is_none());
+    let alone = model.world.revisions.values().filter(|view| view.deployment.is_some()).count() == 1;
+    run_over && settled && unmarked && alone && model.share() == Percent::ZERO && model.world.actions.is_empty()
+}
