@@ -4,9 +4,18 @@
 
 use super::{
     Failure,
-    arguments::{ConnectionArguments, ControllerArguments},
+    arguments::{ConnectionArguments, ControllerArguments, LogFormat},
 };
+use crate::controller;
 
-pub async fn run(_connection: &ConnectionArguments, _arguments: &ControllerArguments) -> Result<(), Failure> {
-    Err(Failure::Controller("this build has none".into()))
+pub async fn run(connection: &ConnectionArguments, arguments: &ControllerArguments) -> Result<(), Failure> {
+    let args = controller::Args {
+        kubeconfig: connection.kubeconfig.clone(),
+        context: connection.context.clone(),
+        namespace: connection.namespace.clone(),
+        listen: arguments.listen,
+        json_log: arguments.log_format == LogFormat::Json,
+        log_filter: arguments.log_level.clone(),
+    };
+    controller::run(args).await.map_err(Failure::Controller)
 }

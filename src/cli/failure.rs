@@ -34,8 +34,8 @@ pub enum Failure {
     Unanswered { action: String, namespace: String, timeout: crate::api::Span },
     #[error("failed to use {output} here: it shows {shows}")]
     Output { output: &'static str, shows: &'static str, instead: &'static str },
-    #[error("failed to run the controller: {0}")]
-    Controller(String),
+    #[error("{}: {}", .0, innermost(.0))]
+    Controller(crate::controller::RunError),
     #[error("failed to write the answer: {0}")]
     Write(std::io::Error),
     #[error("failed to write the answer: nobody reads it")]

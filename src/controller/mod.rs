@@ -1,5 +1,47 @@
 //! The shell: observe, act, report, and the wiring. The only place with I/O on the cluster, and no policy.
 
+mod act;
 mod cluster;
+mod documents;
+mod evaluate;
+mod events;
+#[cfg(test)]
+mod fake;
+mod gather;
+mod index;
+mod key;
+mod live;
+mod memory;
+mod metrics;
+mod moment;
+mod observe;
+mod pass;
+mod queue;
+mod report;
+mod run;
+mod serve;
+mod settle;
+#[cfg(test)]
+mod tests;
+mod triggers;
 
 pub use cluster::*;
+pub use key::Key;
+pub use live::Live;
+pub use metrics::{Gauges, Metrics};
+pub use moment::Moment;
+pub use pass::{Shell, reconcile};
+pub use queue::{DEBOUNCE, Queue};
+pub use run::{Args, RunError, run};
+
+use act::{Site, dry_run, refuse_orphans, status_patch};
+use documents::Documents;
+use evaluate::Evaluators;
+use events::Events;
+use gather::{Gathered, gather, route_kind};
+use index::{Index, SERVICE_NAME_LABEL};
+use memory::{Memories, Memory};
+use observe::{Observation, observe, open_run, source_template, unconsumed};
+use serve::Health;
+use settle::{Outcome, settle};
+use triggers::Triggers;

@@ -32,6 +32,14 @@ impl<T> Seen<T> {
         }
     }
 
+    pub fn map<U>(self, change: impl FnOnce(T) -> U) -> Seen<U> {
+        match self {
+            Self::Known(value) => Seen::Known(change(value)),
+            Self::Absent => Seen::Absent,
+            Self::Unknown(why) => Seen::Unknown(why),
+        }
+    }
+
     pub const fn is_absent(&self) -> bool {
         matches!(self, Self::Absent)
     }

@@ -1,0 +1,61 @@
+//! Writes to the Rollout itself, and deletions by name.
+
+use serde_json::{Value, json};
+
+use super::{Change, Changes};
+use crate::{
+    api::FINALIZER,
+    controller::{Cluster, ClusterError, Documents, Kind, Patch, ROLLOUT},
+    engine::World,
+    workload::object::{items, text},
+};
+
+/// Adds or removes our finalizer; those of others stay.
+pub(super) async fn finalizer(cluster: &dyn Cluster, world: &World, documents: &Documents, wanted: bool) -> Changes {
+    let rollout = rollout(world, documents)?;
+    let before = items(rollout, "/metadata/finalizers");
+    if before.iter().any(|finalizer| finalizer == FINALIZER) == wanted {
+        return Ok(Vec::new());
+    }
+    let mut after: Vec<Value> = before.iter().filter(|finalizer| *finalizer != FINALIZER).cloned().collect();
+    if wanted {
+        after.push(json!(FINALIZER));
+    }
+    write(cluster, world, rollout, json!({"metadata": {"finalizers": after}})).await
+}
+
+/// `spec.replicas` was absent. The only write to a spec.
+pub(super) async fn replicas(cluster: &dyn Cluster, world: &World, documents: &Documents, replicas: u32) -> Changes {
+    let rollout = rollout(world, documents)?;
+    if rollout.pointer("/spec/replicas").is_some_and(|replicas| !replicas.is_null()) {
+        return Ok(Vec::new());
+    }
+    write(cluster, world, rollout, json!({"spec": {"replicas": replicas}})).await
+}
+
+async fn write(cluster: &dyn Cluster, world: &World, rollout: &Value, mut patch: Value) -> Changes {
+    patch["metadata"]["resourceVersion"] = rollout["metadata"]["resourceVersion"].clone();
+    let namespace = &world.rollout.namespace;
+    let written = cluster.patch(ROLLOUT, namespace, &world.rollout.name, "", &Patch::Merge(patch)).await?;
+    Ok(vec![Change::Put(ROLLOUT, written)])
+}
+
+pub(super) fn rollout<'d>(world: &World, documents: &'d Documents) -> Result<&'d Value, ClusterError> {
+    let missing = || ClusterError::NotFound { object: format!("Rollout {}", world.rollout.name) };
+    documents.get(ROLLOUT, &world.rollout.name).ok_or_else(missing)
+}
+
+/// Deletes the object that was seen; one that was not is gone.
+pub(super) async fn delete(
+    cluster: &dyn Cluster,
+    world: &World,
+    documents: &Documents,
+    kind: Kind,
+    name: &str,
+) -> Changes {
+    let Some(uid) = documents.get(kind, name).and_then(|document| text(document, "/metadata/uid")) else {
+        return Ok(Vec::new());
+    };
+    cluster.delete(kind, &world.rollout.namespace, name, uid).await?;
+    Ok(vec![Change::Gone(kind, name.to_owned())])
+}

@@ -1,0 +1,32 @@
+//! Edits of routes: somebody else's objects, one JSON patch each.
+
+use super::{Change, Changes, services::release};
+use crate::{
+    api::RunRoute,
+    controller::{Cluster, ClusterError, Documents, Patch, route_kind},
+    engine::{RouteEdit, World},
+    traffic::router,
+};
+
+/// Carries out an intent for a route; nothing if the route is so already.
+pub(super) async fn edit(
+    cluster: &dyn Cluster,
+    world: &World,
+    documents: &Documents,
+    original: &RunRoute,
+    canary: &str,
+    total: u32,
+    edit: &RouteEdit,
+) -> Changes {
+    let (kind, name, namespace) = (route_kind(&original.kind), &original.name, &world.rollout.namespace);
+    let missing = || ClusterError::NotFound { object: format!("{} {name}", original.kind) };
+    let document = documents.get(kind, name).ok_or_else(missing)?;
+    let router = router(&original.kind).ok_or_else(missing)?;
+    let patch = router.edit(document, original, canary, total, edit);
+    if patch.is_empty() {
+        return Ok(Vec::new());
+    }
+    let written = cluster.patch(kind, namespace, name, "", &Patch::Json(patch)).await?;
+    let released = release(cluster, kind, namespace, &written).await;
+    Ok(vec![Change::Put(kind, released.unwrap_or(written))])
+}

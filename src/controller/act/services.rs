@@ -1,0 +1,148 @@
+//! Writes to Services: the pin of the application's, and the ones that are our own.
+
+use serde_json::Value;
+
+use super::{Change, Changes, objects, revisions::source_of};
+use crate::{
+    api::{REVISION_LABEL, ROLLOUT_LABEL, SERVICE_LABEL},
+    controller::{Cluster, ClusterError, Documents, Patch, SERVICE},
+    engine::World,
+    workload::{
+        object::{self, label},
+        release_ownership, revision_service, service,
+    },
+};
+
+pub(super) async fn pin(
+    cluster: &dyn Cluster,
+    world: &World,
+    documents: &Documents,
+    name: &str,
+    revision: &str,
+    run: Option<&str>,
+) -> Changes {
+    let patch = service::pin_patch(application(documents, name)?, revision, run);
+    edit(cluster, world, name, patch).await
+}
+
+pub(super) async fn share(
+    cluster: &dyn Cluster,
+    world: &World,
+    documents: &Documents,
+    name: &str,
+    run: &str,
+) -> Changes {
+    let patch = service::share_patch(application(documents, name)?, run);
+    edit(cluster, world, name, patch).await
+}
+
+pub(super) async fn unpin(cluster: &dyn Cluster, world: &World, documents: &Documents, name: &str) -> Changes {
+    let patch = service::unpin_patch(application(documents, name)?);
+    edit(cluster, world, name, patch).await
+}
+
+fn application<'d>(documents: &'d Documents, name: &str) -> Result<&'d Value, ClusterError> {
+    documents.get(SERVICE, name).ok_or_else(|| ClusterError::NotFound { object: format!("Service {name}") })
+}
+
+/// The edit of somebody else's Service, and then the field's ownership back to whoever applies it.
+async fn edit(cluster: &dyn Cluster, world: &World, name: &str, patch: Vec<Value>) -> Changes {
+    if patch.is_empty() {
+        return Ok(Vec::new());
+    }
+    let namespace = &world.rollout.namespace;
+    let written = cluster.patch(SERVICE, namespace, name, "", &Patch::Json(patch)).await?;
+    let released = release(cluster, SERVICE, namespace, &written).await;
+    Ok(vec![Change::Put(SERVICE, released.unwrap_or(written))])
+}
+
+/// The second PATCH after an edit. It is tried again with the next edit if it fails: the owner's apply would then meet a
+/// conflict, but traffic is where it should be, and that is not worth stopping a pass for.
+pub(super) async fn release(
+    cluster: &dyn Cluster,
+    kind: crate::controller::Kind,
+    namespace: &str,
+    written: &Value,
+) -> Option<Value> {
+    let patch = release_ownership(written)?;
+    match cluster.patch(kind, namespace, object::name(written), "", &Patch::Json(patch)).await {
+        Ok(released) => Some(released),
+        Err(error) => {
+            tracing::debug!(%error, "the ownership of a field was not given up");
+            None
+        }
+    }
+}
+
+/// Creates or updates the revision's Services.
+pub(super) async fn apply(cluster: &dyn Cluster, world: &World, documents: &Documents, revision: &str) -> Changes {
+    let rollout = objects::rollout(world, documents)?;
+    let mut changes = Vec::new();
+    for view in &world.services {
+        let app = application(documents, &view.name)?;
+        let wanted = revision_service::build(app, rollout, revision, source_of(documents, rollout));
+        changes.extend(put_own(cluster, world, documents, app, wanted).await?);
+    }
+    Ok(changes)
+}
+
+/// Creates the preview Service, or lets it select another revision.
+pub(super) async fn preview(
+    cluster: &dyn Cluster,
+    world: &World,
+    documents: &Documents,
+    name: &str,
+    revision: &str,
+) -> Changes {
+    let rollout = objects::rollout(world, documents)?;
+    let Some(first) = world.services.first() else { return Ok(Vec::new()) };
+    let app = application(documents, &first.name)?;
+    let wanted = revision_service::preview(name, app, rollout, revision, source_of(documents, rollout));
+    put_own(cluster, world, documents, app, wanted).await
+}
+
+/// Applies a Service of ours, if it is not so already. One of the same name that is not ours is left alone.
+async fn put_own(
+    cluster: &dyn Cluster,
+    world: &World,
+    documents: &Documents,
+    app: &Value,
+    mut wanted: Value,
+) -> Changes {
+    let (namespace, name) = (&world.rollout.namespace, object::name(&wanted).to_owned());
+    let unseen = match documents.get(SERVICE, &name) {
+        Some(_) => None,
+        None => cluster.get(SERVICE, namespace, &name).await?,
+    };
+    if let Some(found) = documents.get(SERVICE, &name).or(unseen.as_ref()) {
+        if label(found, ROLLOUT_LABEL) != Some(&world.rollout.name) {
+            let message =
+                format!("a Service of this name exists and does not belong to Rollout {}", world.rollout.name);
+            return Err(ClusterError::Refused { object: format!("Service {name}"), message });
+        }
+        let selects =
+            |document: &Value| document.pointer("/spec/selector").and_then(|it| it.get(REVISION_LABEL)).cloned();
+        if !revision_service::stale(app, found) && selects(found) == selects(&wanted) {
+            return Ok(Vec::new());
+        }
+        wanted["metadata"]["resourceVersion"] = found["metadata"]["resourceVersion"].clone();
+    }
+    let patch = Patch::Apply { document: wanted, force: true };
+    let written = cluster.patch(SERVICE, namespace, &name, "", &patch).await?;
+    Ok(vec![Change::Put(SERVICE, written)])
+}
+
+/// Deletes the revision's Services; the preview bears no revision and stays.
+pub(super) async fn delete(cluster: &dyn Cluster, world: &World, documents: &Documents, revision: &str) -> Changes {
+    let is_of_revision = |document: &&Value| {
+        label(document, ROLLOUT_LABEL) == Some(&world.rollout.name)
+            && label(document, REVISION_LABEL) == Some(revision)
+            && label(document, SERVICE_LABEL).is_some()
+    };
+    let names: Vec<&str> = documents.all(SERVICE).filter(is_of_revision).map(object::name).collect();
+    let mut changes = Vec::new();
+    for name in names {
+        changes.extend(objects::delete(cluster, world, documents, SERVICE, name).await?);
+    }
+    Ok(changes)
+}

@@ -1,0 +1,287 @@
+//! `Cluster` by the API server: raw documents over kube's client.
+//!
+//! It deliberately does not retry: kube's own policy would repeat a write for minutes, and a write that timed out has an
+//! unknown result that only a new look can tell. It keeps no cache: reads without a resourceVersion are consistent.
+
+use std::{sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use axum::http;
+use kube::{
+    Client, Config,
+    api::{DeleteParams, GetParams, ListParams, Patch as KubePatch, PatchParams, PostParams, Preconditions},
+    core::{Request, Status, request::Error as RequestError},
+};
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+use super::{Cluster, ClusterError, Kind, Metrics, Patch};
+use crate::api::FIELD_MANAGER;
+
+/// Limit for one request. Longer, and one stuck connection holds a Rollout's abort back; shorter, and a slow admission
+/// webhook makes the results of writes unknown without need.
+const REQUEST_LIMIT: Duration = Duration::from_secs(5);
+
+/// The live cluster.
+#[derive(Clone)]
+pub struct Live {
+    client: Client,
+    metrics: Arc<Metrics>,
+}
+
+/// Why there is no document.
+enum Answer {
+    Said(Box<Status>),
+    Lost(String),
+}
+
+impl Live {
+    /// A cluster that never repeats a request by itself.
+    pub fn new(mut config: Config, metrics: Arc<Metrics>) -> Result<Self, kube::Error> {
+        config.default_retry = false;
+        Ok(Self { client: Client::try_from(config)?, metrics })
+    }
+
+    async fn send<T: DeserializeOwned>(
+        &self,
+        request: Result<http::Request<Vec<u8>>, RequestError>,
+    ) -> Result<T, Answer> {
+        let request = request.map_err(|error| Answer::Lost(error.to_string()))?;
+        match tokio::time::timeout(REQUEST_LIMIT, self.client.request(request)).await {
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(kube::Error::Api(status))) => Err(Answer::Said(status)),
+            Ok(Err(error)) => Err(Answer::Lost(chain(&error))),
+            Err(_) => Err(Answer::Lost(format!("no answer within {} s", REQUEST_LIMIT.as_secs()))),
+        }
+    }
+
+    async fn write(
+        &self,
+        kind: Kind,
+        verb: &'static str,
+        object: String,
+        request: Result<http::Request<Vec<u8>>, RequestError>,
+    ) -> Result<Value, ClusterError> {
+        let answer = self.send(request).await.map_err(|answer| write_error(object, answer));
+        self.metrics.api_write(kind.kind, verb, answer.is_err());
+        answer
+    }
+}
+
+#[async_trait]
+impl Cluster for Live {
+    async fn get(&self, kind: Kind, namespace: &str, name: &str) -> Result<Option<Value>, ClusterError> {
+        match self.send(Request::new(path(kind, namespace)).get(name, &GetParams::default())).await {
+            Ok(document) => Ok(Some(document)),
+            Err(Answer::Said(status)) if names_absent_object(&status) => Ok(None),
+            Err(answer) => Err(read_error(object(kind, namespace, name), answer)),
+        }
+    }
+
+    async fn list(&self, kind: Kind, namespace: &str, selector: &str) -> Result<Vec<Value>, ClusterError> {
+        let params = if selector.is_empty() { ListParams::default() } else { ListParams::default().labels(selector) };
+        match self.send::<Value>(Request::new(path(kind, namespace)).list(&params)).await {
+            Ok(mut list) => match list.get_mut("items").map(Value::take) {
+                Some(Value::Array(items)) => Ok(items.into_iter().map(|item| typed(kind, item)).collect()),
+                _ => Err(read_error(object(kind, namespace, ""), Answer::Lost("the answer is not a list".into()))),
+            },
+            Err(answer) => Err(read_error(object(kind, namespace, ""), answer)),
+        }
+    }
+
+    async fn create(
+        &self,
+        kind: Kind,
+        namespace: &str,
+        document: &Value,
+        dry_run: bool,
+    ) -> Result<Value, ClusterError> {
+        let params = PostParams { dry_run, field_manager: Some(FIELD_MANAGER.into()) };
+        let request = Request::new(path(kind, namespace)).create(&params, document.to_string().into_bytes());
+        let name = document.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default();
+        let object = object(kind, namespace, name);
+        if dry_run {
+            let answer = self.send(request.and_then(strict)).await;
+            return answer.map_err(|answer| write_error(object, answer));
+        }
+        self.write(kind, "create", object, request).await
+    }
+
+    async fn patch(
+        &self,
+        kind: Kind,
+        namespace: &str,
+        name: &str,
+        subresource: &str,
+        patch: &Patch,
+    ) -> Result<Value, ClusterError> {
+        let object = object(kind, namespace, name);
+        let (patch, params) = match kube_patch(patch) {
+            Ok(pair) => pair,
+            Err(message) => return Err(ClusterError::Refused { object, message }),
+        };
+        let request = Request::new(path(kind, namespace));
+        let request = if subresource.is_empty() {
+            request.patch(name, &params, &patch)
+        } else {
+            request.patch_subresource(subresource, name, &params, &patch)
+        };
+        self.write(kind, "patch", object, request).await
+    }
+
+    async fn delete(&self, kind: Kind, namespace: &str, name: &str, uid: &str) -> Result<(), ClusterError> {
+        let preconditions = Preconditions { uid: Some(uid.into()), resource_version: None };
+        let params = DeleteParams::background().preconditions(preconditions);
+        let request = Request::new(path(kind, namespace)).delete(name, &params);
+        match self.write(kind, "delete", object(kind, namespace, name), request).await {
+            // With another uid it is another object: ours is gone.
+            Ok(_) | Err(ClusterError::NotFound { .. } | ClusterError::Conflict { .. }) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+fn path(kind: Kind, namespace: &str) -> String {
+    let group = if kind.group.is_empty() { "/api".into() } else { format!("/apis/{}", kind.group) };
+    let scope =
+        if kind.namespaced && !namespace.is_empty() { format!("/namespaces/{namespace}") } else { String::new() };
+    format!("{group}/{}{scope}/{}", kind.version, kind.plural)
+}
+
+/// How messages name an object.
+fn object(kind: Kind, namespace: &str, name: &str) -> String {
+    match (kind.namespaced && !namespace.is_empty(), name.is_empty()) {
+        (true, false) => format!("{} {namespace}/{name}", kind.kind),
+        (true, true) => format!("{} of namespace {namespace}", kind.plural),
+        (false, false) => format!("{} {name}", kind.kind),
+        (false, true) => kind.plural.into(),
+    }
+}
+
+/// Items of a list come without their type.
+fn typed(kind: Kind, mut item: Value) -> Value {
+    let version = if kind.group.is_empty() { kind.version.into() } else { format!("{}/{}", kind.group, kind.version) };
+    if let Some(fields) = item.as_object_mut() {
+        fields.entry("apiVersion").or_insert_with(|| json!(version));
+        fields.entry("kind").or_insert_with(|| json!(kind.kind));
+    }
+    item
+}
+
+/// Unknown fields in a dry-run are errors: a misspelt field of a pod template would be dropped without a word.
+fn strict(mut request: http::Request<Vec<u8>>) -> Result<http::Request<Vec<u8>>, RequestError> {
+    let uri = format!("{}&fieldValidation=Strict", request.uri());
+    *request.uri_mut() = uri.parse().map_err(|_| RequestError::Validation(format!("{uri} is not a URI")))?;
+    Ok(request)
+}
+
+fn kube_patch(patch: &Patch) -> Result<(KubePatch<Value>, PatchParams), String> {
+    let params = PatchParams { field_manager: Some(FIELD_MANAGER.into()), ..PatchParams::default() };
+    Ok(match patch {
+        Patch::Json(operations) => {
+            let operations = serde_json::from_value(Value::Array(operations.clone()))
+                .map_err(|error| format!("the patch is not RFC 6902: {error}"))?;
+            (KubePatch::Json(operations), params)
+        }
+        Patch::Merge(document) => (KubePatch::Merge(document.clone()), params),
+        Patch::Apply { document, force } => {
+            (KubePatch::Apply(document.clone()), PatchParams { force: *force, ..params })
+        }
+    })
+}
+
+/// A 404 is about the object only if it names one: a kind that is not served (yet) answers 404 too, and reading that as
+/// "there is none" would take every run for lost while the API server starts.
+fn names_absent_object(status: &Status) -> bool {
+    status.code == 404
+        && status.reason == "NotFound"
+        && status.details.as_ref().is_some_and(|details| !details.name.is_empty())
+}
+
+fn read_error(object: String, answer: Answer) -> ClusterError {
+    match answer {
+        Answer::Said(status) => ClusterError::Unavailable { object, message: said(&status) },
+        Answer::Lost(message) => ClusterError::Unavailable { object, message },
+    }
+}
+
+fn write_error(object: String, answer: Answer) -> ClusterError {
+    let status = match answer {
+        Answer::Said(status) => status,
+        Answer::Lost(message) => return ClusterError::Unavailable { object, message },
+    };
+    match status.code {
+        404 if names_absent_object(&status) => ClusterError::NotFound { object },
+        409 if status.reason == "AlreadyExists" => ClusterError::Exists { object },
+        409 => ClusterError::Conflict { object },
+        400 | 403 | 405 | 413 | 415 | 422 => ClusterError::Refused { object, message: said(&status) },
+        _ => ClusterError::Unavailable { object, message: said(&status) },
+    }
+}
+
+/// The server's sentence, bounded: it goes into statuses.
+fn said(status: &Status) -> String {
+    let text: String = status.message.chars().take(512).collect();
+    if text.is_empty() { format!("status {}", status.code) } else { text }
+}
+
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(inner) = source {
+        let more = inner.to_string();
+        if !text.contains(&more) {
+            text = format!("{text}: {more}");
+        }
+        source = inner.source();
+    }
+    text.chars().take(512).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::controller::{METRICS_PROVIDER, ROLLOUT, SERVICE};
+
+    fn status(code: u16, reason: &str, name: &str) -> Answer {
+        let details = json!({"name": name, "kind": "services"});
+        let status = json!({"status": "Failure", "code": code, "reason": reason, "message": "m", "details": details});
+        serde_json::from_value(status).map_or_else(|error| Answer::Lost(error.to_string()), Answer::Said)
+    }
+
+    #[test]
+    fn paths_follow_the_group_and_the_scope() {
+        for (kind, namespace, expected) in [
+            (SERVICE, "shop", "/api/v1/namespaces/shop/services"),
+            (ROLLOUT, "", "/apis/tidegate.io/v1alpha1/rollouts"),
+            (METRICS_PROVIDER, "shop", "/apis/tidegate.io/v1alpha1/metricsproviders"),
+        ] {
+            assert_eq!(path(kind, namespace), expected);
+        }
+    }
+
+    #[test]
+    fn a_409_is_told_apart_by_its_reason_and_a_404_by_its_object() {
+        let object = || "Service shop/a".to_string();
+        for (answer, expected) in [
+            (status(409, "AlreadyExists", "a"), ClusterError::Exists { object: object() }),
+            (status(409, "Conflict", "a"), ClusterError::Conflict { object: object() }),
+            (status(404, "NotFound", "a"), ClusterError::NotFound { object: object() }),
+            (status(404, "NotFound", ""), ClusterError::Unavailable { object: object(), message: "m".into() }),
+            (status(422, "Invalid", "a"), ClusterError::Refused { object: object(), message: "m".into() }),
+            (status(503, "", "a"), ClusterError::Unavailable { object: object(), message: "m".into() }),
+        ] {
+            assert_eq!(write_error(object(), answer), expected);
+        }
+    }
+
+    #[test]
+    fn a_dry_run_is_strict() {
+        let params = PostParams { dry_run: true, field_manager: None };
+        let request = Request::new("/api/v1/pods").create(&params, Vec::new()).and_then(strict);
+        assert_eq!(
+            request.map(|request| request.uri().to_string()).unwrap(),
+            "/api/v1/pods?&dryRun=All&fieldValidation=Strict"
+        );
+    }
+}

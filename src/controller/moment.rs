@@ -1,0 +1,28 @@
+//! The time of a pass, taken once: monotonic for everything that is compared, wall clock for records only.
+
+use std::time::Instant;
+
+use jiff::{Timestamp, Unit};
+
+/// When a pass began.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Moment {
+    /// Monotonic milliseconds since the process began.
+    pub millis: u64,
+    /// RFC 3339 in UTC, whole seconds.
+    pub text: String,
+    /// Nanoseconds since the epoch: makes names unique, is never compared.
+    pub serial: u64,
+}
+
+impl Moment {
+    /// Now, with monotonic time counted from `start`.
+    pub fn since(start: Instant) -> Self {
+        let now = Timestamp::now();
+        Self {
+            millis: u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX),
+            text: now.round(Unit::Second).unwrap_or(now).to_string(),
+            serial: u64::try_from(now.as_nanosecond()).unwrap_or_default(),
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! The World from the documents of one pass.
+//!
+//! Pure: reading was done before. What could not be read becomes Unknown with the reason, never Absent; inputs for which
+//! the World has no Unknown of their own make the source Unknown, so that nothing starts or advances on a gap.
+
+mod actions;
+mod analysis;
+mod refusals;
+mod revisions;
+mod rollout;
+mod routes;
+mod runs;
+mod services;
+
+use serde_json::Value;
+
+pub use actions::unconsumed;
+pub use revisions::source_template;
+
+use super::{
+    ACTION, CONTROLLER_REVISION, ClusterError, DEPLOYMENT, Documents, Gathered, Memory, Moment, ROLLOUT, RUN, SERVICE,
+};
+use crate::{
+    api::RunPhase,
+    engine::{EvidenceView, RunView, Seen, World},
+};
+
+/// One look at a Rollout.
+#[derive(Debug)]
+pub struct Observation {
+    pub world: World,
+    pub documents: Documents,
+}
+
+/// Builds the World; an error means that what was begun cannot be told.
+pub fn observe(
+    gathered: Gathered,
+    memory: &mut Memory,
+    now: &Moment,
+    epoch: i64,
+    evidence: Option<EvidenceView>,
+) -> Result<Observation, ClusterError> {
+    let elapsed_millis = memory.begin(now.millis);
+    let rollout = rollout::view(&gathered);
+    let runs = runs::views(&gathered.runs, &rollout.uid, memory, now.millis)?;
+    let open = open_run(&runs);
+    let routes = routes::views(&gathered, &rollout, open);
+    let services = services::views(&gathered, &rollout, open, &routes.ports);
+    let revisions = revisions::views(&gathered, &routes.ports, memory)?;
+    let source = revisions::source(&gathered);
+    let referenced = gathered.source.iter().flatten().flatten().next();
+    let template = source_template(&gathered.rollout, referenced);
+    let refusals = refusals::all(&gathered, &rollout, template.as_ref(), &services, &routes);
+    let mut unread = Vec::new();
+    let actions = actions::views(&gathered, &mut unread);
+    unread.extend(refusals.unread);
+    unread.extend(revisions.unread);
+    let dry_run = source.known().and_then(|source| memory.dry_run(&source.revision));
+    let world = World {
+        now: now.text.clone(),
+        elapsed_millis,
+        held: memory.held(),
+        epoch,
+        source: if unread.is_empty() { source } else { Seen::Unknown(unread.join("; ")) },
+        revisions: revisions.views,
+        services: services.views,
+        preview: services.preview,
+        routes: routes.views,
+        actions,
+        refusals: refusals.found,
+        dry_run,
+        analysis: analysis::resolve(&gathered),
+        evidence,
+        rollout,
+        runs,
+    };
+    Ok(Observation { documents: documents(&gathered), world })
+}
+
+/// The run that is not over; at most one is.
+pub fn open_run(runs: &[RunView]) -> Option<&RunView> {
+    runs.iter().rev().find(|run| run.status.as_ref().is_none_or(|status| status.phase != RunPhase::Ended))
+}
+
+/// Everything that a write of this pass may build on.
+fn documents(gathered: &Gathered) -> Documents {
+    let mut documents = Documents::default();
+    documents.put(ROLLOUT, gathered.rollout.clone());
+    documents.put_all(RUN, &gathered.runs);
+    for (kind, read) in [
+        (ACTION, &gathered.actions),
+        (CONTROLLER_REVISION, &gathered.records),
+        (DEPLOYMENT, &gathered.deployments),
+        (SERVICE, &gathered.own_services),
+    ] {
+        documents.put_all(kind, read.iter().flatten());
+    }
+    documents.put_all(DEPLOYMENT, gathered.source.iter().flatten().flatten());
+    for ((kind, _), read) in &gathered.objects {
+        documents.put_all(*kind, read.iter().flatten());
+    }
+    documents
+}
+
+/// A document that was read, is not there, or could not be read.
+fn seen<'d>(read: Option<&'d Result<Option<Value>, ClusterError>>) -> Seen<&'d Value> {
+    match read {
+        Some(Ok(Some(document))) => Seen::Known(document),
+        Some(Ok(None)) | None => Seen::Absent,
+        Some(Err(error)) => Seen::Unknown(error.to_string()),
+    }
+}
