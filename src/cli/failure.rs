@@ -81,6 +81,14 @@ impl Failure {
         }
     }
 
+    /// What kept the controller from running, with its cause.
+    pub fn of_chain(error: &dyn Error) -> Self {
+        Self::Controller(match error.source() {
+            Some(_) => format!("{error}: {}", innermost(error)),
+            None => error.to_string(),
+        })
+    }
+
     fn of_status(attempt: String, status: &kube::core::Status) -> Self {
         let message = status.message.trim_end_matches('.').to_owned();
         let names_object = status.details.as_ref().is_some_and(|details| !details.name.is_empty());

@@ -30,6 +30,9 @@ pub struct Args {
     /// Path of a kubeconfig; default: KUBECONFIG, ~/.kube/config, or the pod's service account.
     #[arg(long)]
     pub kubeconfig: Option<PathBuf>,
+    /// Context of the kubeconfig; default: its current one.
+    #[arg(long)]
+    pub context: Option<String>,
     /// Work in this namespace only; default: in all.
     #[arg(long, env = "TIDEGATE_NAMESPACE")]
     pub namespace: Option<String>,
@@ -67,7 +70,7 @@ pub async fn run(args: Args) -> Result<(), RunError> {
     start_log(args.log);
     // An error only says that somebody was first: then there is a provider.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let config = config(args.kubeconfig).await?;
+    let config = config(args.kubeconfig, args.context).await?;
     let metrics = Arc::new(Metrics::default());
     let health = Arc::new(Health::default());
     let queue = Arc::new(Queue::default());
@@ -138,12 +141,11 @@ fn workers(shell: &Arc<Shell>, queue: &Arc<Queue>) -> JoinSet<()> {
 /// A pass that panics will most likely panic again; it must not fill the log.
 const PANIC_RETRY: Duration = Duration::from_secs(10);
 
-async fn config(kubeconfig: Option<PathBuf>) -> Result<Config, RunError> {
+async fn config(kubeconfig: Option<PathBuf>, context: Option<String>) -> Result<Config, RunError> {
+    let options = KubeConfigOptions { context, ..KubeConfigOptions::default() };
     match kubeconfig {
-        Some(path) => {
-            let kubeconfig = Kubeconfig::read_from(path)?;
-            Ok(Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?)
-        }
+        Some(path) => Ok(Config::from_custom_kubeconfig(Kubeconfig::read_from(path)?, &options).await?),
+        None if options.context.is_some() => Ok(Config::from_kubeconfig(&options).await?),
         None => Ok(Config::infer().await?),
     }
 }
