@@ -7,6 +7,7 @@ pub mod api;
 pub mod cli;
 pub mod controller;
 pub mod engine;
+pub mod measure;
 pub mod stats;
 pub mod traffic;
 pub mod view;

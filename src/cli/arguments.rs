@@ -151,7 +151,7 @@ pub struct ControllerArguments {
     #[arg(long, value_enum, default_value_t)]
     pub log_format: LogFormat,
     /// What is logged: error, warn, info, debug or trace, or a filter such as info,kube=warn
-    #[arg(long, env = "TIDEGATE_LOG", hide_env_values = true, default_value = "info,kube_client=error")]
+    #[arg(long, env = "TIDEGATE_LOG", hide_env_values = true, default_value = "info")]
     pub log_level: String,
 }
 

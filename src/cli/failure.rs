@@ -34,8 +34,8 @@ pub enum Failure {
     Unanswered { action: String, namespace: String, timeout: crate::api::Span },
     #[error("failed to use {output} here: it shows {shows}")]
     Output { output: &'static str, shows: &'static str, instead: &'static str },
-    #[error("failed to run the controller: {0}")]
-    Controller(String),
+    #[error("{}", with_cause(.0))]
+    Controller(crate::controller::RunError),
     #[error("failed to write the answer: {0}")]
     Write(std::io::Error),
     #[error("failed to write the answer: nobody reads it")]
@@ -81,14 +81,6 @@ impl Failure {
         }
     }
 
-    /// What kept the controller from running, with its cause.
-    pub fn of_chain(error: &dyn Error) -> Self {
-        Self::Controller(match error.source() {
-            Some(_) => format!("{error}: {}", innermost(error)),
-            None => error.to_string(),
-        })
-    }
-
     fn of_status(attempt: String, status: &kube::core::Status) -> Self {
         let message = status.message.trim_end_matches('.').to_owned();
         let names_object = status.details.as_ref().is_some_and(|details| !details.name.is_empty());
@@ -98,6 +90,13 @@ impl Failure {
             404 if !names_object => Self::KindsMissing { attempt },
             _ => Self::Api { attempt, message },
         }
+    }
+}
+
+fn with_cause(error: &dyn Error) -> String {
+    match error.source() {
+        Some(_) => format!("{error}: {}", innermost(error)),
+        None => error.to_string(),
     }
 }
 

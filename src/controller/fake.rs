@@ -186,9 +186,10 @@ fn selects(selector: &str, document: &Value) -> bool {
         let values: Vec<&str> = values.trim_end_matches(')').split(',').collect();
         return label(document, key).is_some_and(|value| values.contains(&value));
     }
-    selector.split(',').filter(|part| !part.is_empty()).all(|part| {
-        part.split_once('=').is_some_and(|(key, value)| label(document, key) == Some(value))
-    })
+    selector
+        .split(',')
+        .filter(|part| !part.is_empty())
+        .all(|part| part.split_once('=').is_some_and(|(key, value)| label(document, key) == Some(value)))
 }
 
 fn merge_into(target: &mut Value, patch: &Value) {

@@ -61,7 +61,6 @@ pub async fn gather(cluster: &dyn Cluster, rollout: Value) -> Read<Gathered> {
     let ns = object::namespace(&rollout);
     let ours = format!("{ROLLOUT_LABEL}={}", object::name(&rollout));
     let spec = &rollout["spec"];
-    let is_judged = spec.get("analysis").is_some() || spec.get("errorBudget").is_some();
     let source = text(spec, "/workload/deploymentRef/name");
     let own = futures::future::join4(
         cluster.list(CONTROLLER_REVISION, ns, &ours),
@@ -73,7 +72,7 @@ pub async fn gather(cluster: &dyn Cluster, rollout: Value) -> Read<Gathered> {
         cluster.list(ACTION, ns, ""),
         cluster.list(ROLLOUT, ns, ""),
         cluster.list(HPA, ns, ""),
-        list_if(is_judged, cluster, METRICS_PROVIDER, "", ""),
+        cluster.list(METRICS_PROVIDER, "", ""),
         get_if(object::is_terminating(&rollout), cluster, NAMESPACE, ns),
     );
     let source = async {
@@ -96,8 +95,7 @@ pub async fn gather(cluster: &dyn Cluster, rollout: Value) -> Read<Gathered> {
     let users = objects.values().flatten().flatten().filter_map(|document| annotation(document, RUN_ANNOTATION));
     let users = users.filter(|run| !known.contains(run)).map(|run| (RUN, run.to_owned())).collect();
     let strangers = strangers(&slices, &pods, &source_pods, &named_services(spec, &runs));
-    let (other_runs, foreign_pods) =
-        futures::join!(get_all(cluster, ns, users), get_all(cluster, ns, strangers));
+    let (other_runs, foreign_pods) = futures::join!(get_all(cluster, ns, users), get_all(cluster, ns, strangers));
     let foreign_pods = foreign_pods.into_values().flatten().flatten().collect();
     Ok(Gathered {
         namespace,
@@ -184,9 +182,9 @@ fn strangers(
 ) -> BTreeSet<(Kind, String)> {
     let (Ok(slices), Ok(pods), Ok(source_pods)) = (slices, pods, source_pods) else { return BTreeSet::new() };
     let known: BTreeSet<&str> = pods.iter().chain(source_pods).map(object::name).collect();
-    let of_services = slices.iter().filter(|slice| {
-        object::label(slice, SERVICE_NAME_LABEL).is_some_and(|service| services.contains(service))
-    });
+    let of_services = slices
+        .iter()
+        .filter(|slice| object::label(slice, SERVICE_NAME_LABEL).is_some_and(|service| services.contains(service)));
     let targets = of_services.flat_map(|slice| items(slice, "/endpoints")).filter_map(|it| it.get("targetRef"));
     let names = targets.filter(|target| text(target, "/kind") == Some("Pod")).filter_map(|it| text(it, "/name"));
     let unknown: BTreeSet<&str> = names.filter(|name| !known.contains(name)).collect();

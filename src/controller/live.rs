@@ -160,8 +160,7 @@ fn object(kind: Kind, namespace: &str, name: &str) -> String {
 
 /// Items of a list come without their type.
 fn typed(kind: Kind, mut item: Value) -> Value {
-    let version =
-        if kind.group.is_empty() { kind.version.into() } else { format!("{}/{}", kind.group, kind.version) };
+    let version = if kind.group.is_empty() { kind.version.into() } else { format!("{}/{}", kind.group, kind.version) };
     if let Some(fields) = item.as_object_mut() {
         fields.entry("apiVersion").or_insert_with(|| json!(version));
         fields.entry("kind").or_insert_with(|| json!(kind.kind));

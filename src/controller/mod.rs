@@ -21,6 +21,8 @@ mod report;
 mod run;
 mod serve;
 mod settle;
+#[cfg(test)]
+mod tests;
 mod triggers;
 
 pub use cluster::*;
@@ -30,7 +32,7 @@ pub use metrics::{Gauges, Metrics};
 pub use moment::Moment;
 pub use pass::{Shell, reconcile};
 pub use queue::{DEBOUNCE, Queue};
-pub use run::{Args, LogFormat, RunError, run};
+pub use run::{Args, RunError, run};
 
 use act::{Site, dry_run, refuse_orphans, status_patch};
 use documents::Documents;
@@ -39,7 +41,7 @@ use events::Events;
 use gather::{Gathered, gather, route_kind};
 use index::{Index, SERVICE_NAME_LABEL};
 use memory::{Memories, Memory};
-use observe::{Observation, observe, open_run, source_template, unconsumed};
+use observe::{Evaluation, Observation, observe, open_run, seconds, source_template, unconsumed};
 use serve::Health;
 use settle::{Outcome, settle};
 use triggers::Triggers;

@@ -38,7 +38,8 @@ pub fn trouble(key: &Key, world: &World, outcome: &Outcome, events: &Events, now
     let (reason, message) = match outcome {
         Outcome::Done => return,
         Outcome::Forbidden(broken) => {
-            let sentences: Vec<String> = broken.iter().map(|broken| format!("{}: {}", broken.law, broken.message)).collect();
+            let sentences: Vec<String> =
+                broken.iter().map(|broken| format!("{}: {}", broken.law, broken.message)).collect();
             (Reason::LawBroken, sentences.join("; "))
         }
         Outcome::NotPersisted(error) | Outcome::Stopped(error) => (Reason::ApiUnavailable, error.to_string()),
@@ -48,8 +49,15 @@ pub fn trouble(key: &Key, world: &World, outcome: &Outcome, events: &Events, now
 }
 
 /// The gauges of one Rollout after a pass.
-pub fn gauges(status: &RolloutStatus, world: &World, memory: &mut Memory, evidence_age_millis: Option<u64>, now: &Moment) -> Gauges {
-    let waits = matches!(status.phase, Some(Phase::Paused | Phase::Pending)) || hold_reason(status).is_some_and(is_hold);
+pub fn gauges(
+    status: &RolloutStatus,
+    world: &World,
+    memory: &mut Memory,
+    evidence_age_millis: Option<u64>,
+    now: &Moment,
+) -> Gauges {
+    let waits =
+        matches!(status.phase, Some(Phase::Paused | Phase::Pending)) || hold_reason(status).is_some_and(is_hold);
     let hold = memory.hold(hold_reason(status).filter(|_| waits), now.millis);
     Gauges {
         phase: status.phase,

@@ -25,30 +25,20 @@ const WORKERS: usize = 8;
 const SHUTDOWN_LIMIT: Duration = Duration::from_secs(5);
 
 /// How the controller is started.
-#[derive(Clone, Debug, clap::Args)]
+#[derive(Clone, Debug)]
 pub struct Args {
-    /// Path of a kubeconfig; default: KUBECONFIG, ~/.kube/config, or the pod's service account.
-    #[arg(long)]
+    /// None: KUBECONFIG, ~/.kube/config, or the pod's service account.
     pub kubeconfig: Option<PathBuf>,
-    /// Context of the kubeconfig; default: its current one.
-    #[arg(long)]
+    /// A context of the kubeconfig; None: its current one.
     pub context: Option<String>,
-    /// Work in this namespace only; default: in all.
-    #[arg(long, env = "TIDEGATE_NAMESPACE")]
+    /// Work in this namespace only; None: in all.
     pub namespace: Option<String>,
     /// Address for metrics and probes.
-    #[arg(long, default_value = "0.0.0.0:8080")]
     pub listen: SocketAddr,
-    /// Form of the log.
-    #[arg(long, value_enum, default_value_t = LogFormat::Text)]
-    pub log: LogFormat,
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
-pub enum LogFormat {
-    #[default]
-    Text,
-    Json,
+    /// Log in JSON.
+    pub json_log: bool,
+    /// What is logged: a level or a filter.
+    pub log_filter: String,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -67,7 +57,7 @@ pub enum RunError {
 
 /// Runs the controller until SIGTERM or SIGINT.
 pub async fn run(args: Args) -> Result<(), RunError> {
-    start_log(args.log);
+    start_log(args.json_log, &args.log_filter);
     // An error only says that somebody was first: then there is a provider.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let config = config(args.kubeconfig, args.context).await?;
@@ -76,7 +66,8 @@ pub async fn run(args: Args) -> Result<(), RunError> {
     let queue = Arc::new(Queue::default());
     let cluster = Arc::new(Live::new(config.clone(), metrics.clone())?);
     let (events, outbox) = Events::new(metrics.clone());
-    let evaluators = Evaluators::new(cluster.clone(), queue.clone());
+    let start = Instant::now();
+    let evaluators = Evaluators::new(queue.clone(), start);
     let shell = Arc::new(Shell::new(cluster.clone(), metrics.clone(), events, evaluators));
 
     let listener =
@@ -95,7 +86,7 @@ pub async fn run(args: Args) -> Result<(), RunError> {
         health,
     };
     let watches = triggers.start();
-    let mut workers = workers(&shell, &queue);
+    let mut workers = workers(&shell, &queue, start);
     tracing::info!(address = %args.listen, "the controller has started");
 
     signalled().await?;
@@ -113,9 +104,8 @@ pub async fn run(args: Args) -> Result<(), RunError> {
 }
 
 /// Takes Rollouts off the queue, one each at a time. A panic ends one pass and nothing else.
-fn workers(shell: &Arc<Shell>, queue: &Arc<Queue>) -> JoinSet<()> {
+fn workers(shell: &Arc<Shell>, queue: &Arc<Queue>, start: Instant) -> JoinSet<()> {
     let mut workers = JoinSet::new();
-    let start = Instant::now();
     for _ in 0..WORKERS {
         let (shell, queue) = (shell.clone(), queue.clone());
         workers.spawn(async move {
@@ -143,22 +133,20 @@ const PANIC_RETRY: Duration = Duration::from_secs(10);
 
 async fn config(kubeconfig: Option<PathBuf>, context: Option<String>) -> Result<Config, RunError> {
     let options = KubeConfigOptions { context, ..KubeConfigOptions::default() };
-    match kubeconfig {
-        Some(path) => Ok(Config::from_custom_kubeconfig(Kubeconfig::read_from(path)?, &options).await?),
-        None if options.context.is_some() => Ok(Config::from_kubeconfig(&options).await?),
-        None => Ok(Config::infer().await?),
-    }
+    let kubeconfig = match kubeconfig {
+        Some(path) => Kubeconfig::read_from(path)?,
+        None if options.context.is_some() => Kubeconfig::read()?,
+        None => return Ok(Config::infer().await?),
+    };
+    Ok(Config::from_custom_kubeconfig(kubeconfig, &options).await?)
 }
 
-fn start_log(format: LogFormat) {
-    let filter = tracing_subscriber::EnvFilter::try_from_env("TIDEGATE_LOG")
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info,kube_client=error"));
+fn start_log(json: bool, filter: &str) {
+    // The client's own warnings repeat what the passes say with the object's name.
+    let filter = tracing_subscriber::EnvFilter::new(format!("{filter},kube_client=error"));
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     // Started already by whoever embeds the controller: theirs counts.
-    let _ = match format {
-        LogFormat::Text => log.try_init(),
-        LogFormat::Json => log.json().try_init(),
-    };
+    let _ = if json { log.json().try_init() } else { log.try_init() };
 }
 
 async fn signalled() -> Result<(), std::io::Error> {

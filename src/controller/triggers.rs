@@ -149,7 +149,12 @@ impl Triggers {
     }
 
     /// Events of one kind. Errors are counted and said once; the stream goes on after its back-off.
-    fn stream<K>(&self, kind: Kind, api: Api<K>, labelled: bool) -> impl Stream<Item = watcher::Event<K>> + Unpin + use<K>
+    fn stream<K>(
+        &self,
+        kind: Kind,
+        api: Api<K>,
+        labelled: bool,
+    ) -> impl Stream<Item = watcher::Event<K>> + Unpin + use<K>
     where
         K: Resource + Clone + serde::de::DeserializeOwned + std::fmt::Debug + Send + 'static,
     {

@@ -36,7 +36,7 @@ pub struct BudgetFold {
     /// Requests expected in the budget's window and whether they were extrapolated, once they are known.
     pub expected: Option<(u64, bool)>,
     /// Excess of earlier attempts with this revision, in requests: a retry does not refill the allowance.
-    pub spent_earlier: f64,
+    spent_earlier: f64,
 }
 
 /// What the fold amounts to, in requests.
@@ -49,6 +49,11 @@ pub struct Spending {
 }
 
 impl BudgetFold {
+    /// A fold for a run before which the revision has cost this much already.
+    pub fn after(spent_earlier_hundredths: i64) -> Self {
+        Self { spent_earlier: spent_earlier_hundredths as f64 / 100.0, ..Self::default() }
+    }
+
     /// Stable's ratio to expect in a window: its own, or with too little recent traffic that over the steps, or before them.
     fn stable_ratio(&self, window: &Window) -> f64 {
         let recent: f64 = self.recent.iter().map(|(_, requests)| requests).sum();

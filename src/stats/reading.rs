@@ -70,7 +70,7 @@ impl Cells {
             let events = total[index].unwrap_or(0.0);
             let idle = scraped[index] && !sampled[index];
             // Bad is never more than all: the two counters may be scraped a moment apart.
-            let counts = Counts { bad: bad[index].unwrap_or(0.0).min(events), total: events };
+            let counts = Counts { bad: bad[index].unwrap_or(0.0).clamp(0.0, events), total: events };
             Side { counts, present: (total[index].is_some() || idle) && !broken[index] }
         };
         (0..self.count()).map(side).collect()

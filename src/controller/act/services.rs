@@ -116,10 +116,12 @@ async fn put_own(
     };
     if let Some(found) = documents.get(SERVICE, &name).or(unseen.as_ref()) {
         if label(found, ROLLOUT_LABEL) != Some(&world.rollout.name) {
-            let message = format!("a Service of this name exists and does not belong to Rollout {}", world.rollout.name);
+            let message =
+                format!("a Service of this name exists and does not belong to Rollout {}", world.rollout.name);
             return Err(ClusterError::Refused { object: format!("Service {name}"), message });
         }
-        let selects = |document: &Value| document.pointer("/spec/selector").and_then(|it| it.get(REVISION_LABEL)).cloned();
+        let selects =
+            |document: &Value| document.pointer("/spec/selector").and_then(|it| it.get(REVISION_LABEL)).cloned();
         if !revision_service::stale(app, found) && selects(found) == selects(&wanted) {
             return Ok(Vec::new());
         }
@@ -144,4 +146,3 @@ pub(super) async fn delete(cluster: &dyn Cluster, world: &World, documents: &Doc
     }
     Ok(changes)
 }
-

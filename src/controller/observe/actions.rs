@@ -32,9 +32,8 @@ pub(super) fn views(gathered: &Gathered, unread: &mut Vec<String>) -> Vec<Action
 
 /// The actions that name this Rollout and have no outcome.
 pub fn unconsumed<'d>(documents: &'d [Value], rollout: &str) -> Vec<&'d Value> {
-    let is_open = |action: &&Value| {
-        text(action, "/spec/rollout") == Some(rollout) && action.pointer("/status/outcome").is_none()
-    };
+    let is_open =
+        |action: &&Value| text(action, "/spec/rollout") == Some(rollout) && action.pointer("/status/outcome").is_none();
     documents.iter().filter(is_open).collect()
 }
 

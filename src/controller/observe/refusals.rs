@@ -101,7 +101,9 @@ impl Refusals {
             };
             let Ok(spec) = serde_json::from_value::<RolloutRunSpec>(document["spec"].clone()) else { continue };
             let is_open = text(document, "/status/phase") != Some("Ended") && !is_terminating(document);
-            for route in frozen.iter().filter(|route| is_open && spec.routes.iter().any(|used| share_a_rule(route, used))) {
+            for route in
+                frozen.iter().filter(|route| is_open && spec.routes.iter().any(|used| share_a_rule(route, used)))
+            {
                 let message = format!(
                     "RolloutRun {} of Rollout {} uses the same rule of {} {}; this run starts when that one is over",
                     object::name(document),
@@ -119,4 +121,3 @@ fn share_a_rule(one: &RunRoute, other: &RunRoute) -> bool {
     let same_rule = || one.rules.iter().any(|rule| other.rules.iter().any(|used| used.identity == rule.identity));
     one.kind == other.kind && one.name == other.name && same_rule()
 }
-

@@ -9,7 +9,8 @@ use crate::{
     api::{SERVICE_LABEL, revision_name},
     engine::{Revision, RevisionView, Seen, SourceView},
     workload::{
-        deployment, object::{self, label, text},
+        deployment,
+        object::{self, label, text},
         record, revision_service, scale_source,
         source::{self, equal_deployments, template_of_deployment, template_of_rollout},
     },

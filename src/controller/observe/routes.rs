@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::{Gathered, super::route_kind, seen};
+use super::{super::route_kind, Gathered, seen};
 use crate::{
     api::{PlanStep, Reason, RunRoute},
     engine::{Refusal, RolloutView, RouteState, RouteView, RunView, Seen},

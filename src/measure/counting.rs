@@ -1,0 +1,225 @@
+//! One ratio or latency metric: read what is new since the watermark, make windows, fold them.
+//!
+//! A failed read changes nothing: the watermark stays, and the same windows are read next time.
+
+use std::collections::BTreeSet;
+
+use futures::future::try_join;
+
+use super::{
+    estimate::{expected_requests, ratio_before},
+    order::{Arm, Order},
+    provider::Provider,
+    selectors::{Counters, Selectors},
+    series::{ArmSeries, Liveness, NewPods, reading},
+};
+use crate::{
+    api::{Metric, MetricRecord},
+    stats::{
+        BudgetFold, BudgetTerms, Cells, Counted, Dropped, Folds, GRACE_WINDOWS, Supply, Timing, WARMUP_SECONDS,
+        assemble, slots,
+    },
+};
+
+/// Windows that one evaluation reads at most; after a long absence the next ones go on.
+const MOST_WINDOWS: i64 = 120;
+/// Windows before the watermark that are read again: an increment may have begun in them.
+const LOOK_BACK_WINDOWS: i64 = GRACE_WINDOWS + 1;
+/// How far back pods are looked for that were scraped before.
+const SEEN_BEFORE_SECONDS: i64 = 3_600;
+
+/// What one metric amounts to.
+pub struct Counting {
+    pub counted: Counted,
+    pub record: MetricRecord,
+    pub watermark: i64,
+    /// On the budget's metric.
+    pub budget: Option<BudgetFold>,
+    /// Why the budget's terms are not known.
+    pub terms_missing: Option<String>,
+}
+
+/// The metric's evidence and what is to be recorded of it.
+pub async fn count(
+    order: &Order,
+    metric: &Metric,
+    counters: &Counters<'_>,
+    provider: &dyn Provider,
+    now: i64,
+) -> Counting {
+    let timing = order.timing();
+    let mut folds = begin(order, metric, &timing, now);
+    let mut terms_missing = None;
+    let failure = match Selectors::of(order, counters) {
+        Ok(selectors) => {
+            terms_missing = learn_terms(order, &selectors, &mut folds, provider).await.err();
+            advance(order, counters, &selectors, &mut folds, provider, now).await.err()
+        }
+        Err(why) => Some(why),
+    };
+    let supply = supply(order, &folds, &timing, now, failure);
+    let tallies = &folds.counts;
+    let whole = |count: f64| count.round() as u64;
+    let record = MetricRecord {
+        canary_bad: whole(tallies.run.canary.bad),
+        canary_total: whole(tallies.run.canary.total),
+        control_bad: whole(tallies.run.control.bad),
+        control_total: whole(tallies.run.control.total),
+        windows_used: tallies.run.windows,
+        windows_dropped: tallies.dropped(),
+        fold: None,
+    };
+    let counted = Counted { name: metric.name.clone(), supply, run: tallies.run, step: tallies.step };
+    let record = MetricRecord { fold: Some(folds.state()), ..record };
+    Counting { counted, record, watermark: folds.watermark, budget: folds.budget, terms_missing }
+}
+
+/// The folds as recorded, moved over what is not judged.
+fn begin(order: &Order, metric: &Metric, timing: &Timing, now: i64) -> Folds {
+    let fresh = || Folds {
+        budget: order.is_budget_metric(metric).then(|| BudgetFold::after(order.spent_earlier_hundredths)),
+        ..Folds::default()
+    };
+    let mut folds = fresh();
+    let previous = order.previous.as_ref().and_then(|record| record.metrics.get(&metric.name));
+    // A state that cannot be read is folded anew from what the metrics server still has.
+    if folds.restore(previous.and_then(|record| record.fold.as_ref())).is_err() {
+        folds = fresh();
+    }
+    folds.counts.begin_step(order.settled_at);
+    if folds.watermark == 0 {
+        folds.watermark = timing.first_after(order.run_started_at);
+    }
+    let ready = timing.ready_until(now);
+    let settled = timing.first_after(order.settled_at + timing.settle);
+    folds.skip(settled.min(ready), timing.window, Dropped::Settling);
+    if let Some(started_at) = order.pods_started_at {
+        folds.skip(timing.first_after(started_at + WARMUP_SECONDS).min(ready), timing.window, Dropped::Warmup);
+    }
+    folds
+}
+
+/// What the budget needs to know from before the run, each asked for until it is answered once.
+async fn learn_terms(
+    order: &Order,
+    selectors: &Selectors,
+    folds: &mut Folds,
+    provider: &dyn Provider,
+) -> Result<(), String> {
+    let (Some(fold), Some(budget)) = (&mut folds.budget, &order.budget) else { return Ok(()) };
+    if fold.expected.is_none() {
+        let window = budget.window.unwrap_or(BudgetTerms::DEFAULT_WINDOW).as_millis() / 1_000;
+        let given = budget.expected_requests.and_then(|requests| u64::try_from(requests).ok());
+        fold.expected = Some(match given {
+            Some(requests) => (requests, false),
+            None => {
+                let window = i64::try_from(window).unwrap_or(i64::MAX);
+                let total = &selectors.control.total;
+                let measured = expected_requests(provider, total, window, order.run_started_at).await;
+                measured.map_err(|why| format!("failed to measure expectedRequests: {why}"))?
+            }
+        });
+    }
+    Ok(())
+}
+
+/// Read and fold the new windows. Err: why there are none, or why they are not enough.
+async fn advance(
+    order: &Order,
+    counters: &Counters<'_>,
+    selectors: &Selectors,
+    folds: &mut Folds,
+    provider: &dyn Provider,
+    now: i64,
+) -> Result<(), String> {
+    let timing = order.timing();
+    let to = timing.ready_until(now).min(folds.watermark + MOST_WINDOWS * timing.window);
+    if to <= folds.watermark {
+        return Ok(());
+    }
+    learn_ratio_before(order, selectors, folds, provider).await?;
+    let from = folds.watermark - LOOK_BACK_WINDOWS * timing.window;
+    let read = |arm: Arm| selectors.read(arm, provider, from, to);
+    let (mut canary, mut control) = try_join(read(Arm::Canary), read(Arm::Control)).await?;
+    counters.sort(&mut canary, &mut control)?;
+    let new_pods = new_pods(order, selectors, &canary, folds.watermark, from, provider).await?;
+    let live = Liveness::of([&canary, &control]);
+    let cells = Cells { window: timing.window, from: folds.watermark, to, changed_at: order.settled_at };
+    let of_canary = reading(&canary, &control, &live, &new_pods);
+    let of_control = reading(&control, &canary, &live, &NewPods::default());
+    let assembly = assemble(&slots(&of_canary, &of_control, &cells), folds.watermark, order.expected());
+    let enough = !assembly.windows.is_empty();
+    folds.absorb(&assembly);
+    if enough { Ok(()) } else { Err(shortfall(selectors, &canary, &control)) }
+}
+
+/// Stable's ratio before the run is needed only if it gets no traffic in the run.
+async fn learn_ratio_before(
+    order: &Order,
+    selectors: &Selectors,
+    folds: &mut Folds,
+    provider: &dyn Provider,
+) -> Result<(), String> {
+    let Some(fold) = &mut folds.budget else { return Ok(()) };
+    if fold.needs_before() && !order.expected().control {
+        let (counted, by_good) = selectors.control.counted();
+        let total = &selectors.control.total;
+        let ratio = ratio_before(provider, counted, total, by_good, order.run_started_at).await;
+        fold.before = Some(ratio.map_err(|why| why.to_string())?.unwrap_or(0.0));
+    }
+    Ok(())
+}
+
+/// Which pods' counters began at 0. A pod that was scraped before and has been away for the whole look-back is not new: to count
+/// its first sample from 0 would count its whole life again.
+async fn new_pods(
+    order: &Order,
+    selectors: &Selectors,
+    canary: &ArmSeries,
+    watermark: i64,
+    from: i64,
+    provider: &dyn Provider,
+) -> Result<NewPods, String> {
+    let scrape_ms = order.timing().scrape * 1_000;
+    let mut pods = NewPods { prefix: order.pod_prefix(Arm::Canary), seen_before: BTreeSet::new(), scrape_ms };
+    let late = |samples: &[(i64, f64)]| samples.first().is_some_and(|(at_ms, _)| *at_ms > watermark * 1_000);
+    let newborn = canary.all().any(|series| late(&series.samples) && pods.has(&series.labels));
+    let span = (from - order.run_started_at).min(SEEN_BEFORE_SECONDS);
+    if newborn && span > 0 {
+        let query = format!("count_over_time({}\n[{span}s])", selectors.canary.total);
+        let seen = provider.instant(&query, from).await.map_err(|why| why.to_string())?;
+        pods.seen_before = seen.into_iter().filter_map(|mut sample| sample.labels.remove("pod")).collect();
+    }
+    Ok(pods)
+}
+
+fn shortfall(selectors: &Selectors, canary: &ArmSeries, control: &ArmSeries) -> String {
+    for (arm, series, selector) in
+        [("the canary", canary, &selectors.canary.total), ("stable", control, &selectors.control.total)]
+    {
+        if series.total.is_empty() {
+            return format!("no series of {arm} for {selector:.160}");
+        }
+    }
+    "no window in which both arms have samples".into()
+}
+
+fn supply(order: &Order, folds: &Folds, timing: &Timing, now: i64, failure: Option<String>) -> Supply {
+    let step = &folds.counts.step;
+    let warm = order.pods_started_at.map_or(i64::MIN, |at| timing.first_after(at + WARMUP_SECONDS));
+    let first = timing.first_after(order.settled_at + timing.settle).max(warm);
+    let known_until = if step.windows > 0 { step.last_end } else { first };
+    let behind = (timing.ready_until(now) - known_until) / timing.window;
+    if behind > GRACE_WINDOWS {
+        let why = failure.unwrap_or_else(|| "the windows since a pause are still being read".into());
+        Supply::Missing(format!(
+            "no evidence for {behind} windows of {} s, {GRACE_WINDOWS} are tolerated: {why}",
+            timing.window
+        ))
+    } else if step.windows == 0 {
+        let why = failure.map(|why| format!("; {why}")).unwrap_or_default();
+        Supply::Warming(format!("waiting for the first window since the weight settled{why}"))
+    } else {
+        Supply::Flowing
+    }
+}

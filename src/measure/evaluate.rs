@@ -1,0 +1,93 @@
+//! The evaluation of one run: every metric, the budget, one verdict, and the record that the next evaluation goes on from.
+//!
+//! It never fails: what cannot be read is Undecided and holds. One metric's failure does not lose the others' evidence.
+
+use futures::{StreamExt, stream};
+
+use super::{
+    counting::{Counting, count},
+    measuring::measure,
+    order::Order,
+    provider::Provider,
+    selectors::Counters,
+};
+use crate::{
+    api::{EvidenceRecord, Metric, MetricRecord},
+    engine::EvidenceView,
+    stats::{BudgetTerms, Evidence, Measured, Supply, judge},
+};
+
+/// Metrics that are read at the same time: a metrics server is shared.
+const AT_ONCE: usize = 4;
+
+/// What became of one metric.
+enum Finding {
+    Counted(Box<Counting>),
+    Measured(Box<Measured>, MetricRecord),
+    /// It reports only, or says nothing yet.
+    Silent,
+}
+
+/// Read what is new at `now`, in seconds since the epoch, and judge all evidence of the run.
+pub async fn evaluate(order: &Order, provider: &dyn Provider, now: i64) -> EvidenceView {
+    let finds: Vec<_> = order.metrics.iter().map(|metric| find(order, metric, provider, now)).collect();
+    let found: Vec<Finding> = stream::iter(finds).buffered(AT_ONCE).collect().await;
+    let mut evidence = Evidence {
+        weight: order.weight,
+        counted: Vec::new(),
+        measured: Vec::new(),
+        budget: None,
+        budget_pending: None,
+    };
+    let mut record = EvidenceRecord { watermark: now, ..EvidenceRecord::default() };
+    for (metric, finding) in order.metrics.iter().zip(found) {
+        match finding {
+            Finding::Counted(counting) => {
+                settle_budget(order, &counting, &mut evidence, &mut record);
+                record.watermark = record.watermark.min(counting.watermark);
+                record.metrics.insert(metric.name.clone(), counting.record);
+                evidence.counted.push(counting.counted);
+            }
+            Finding::Measured(measured, written) => {
+                record.metrics.insert(metric.name.clone(), written);
+                evidence.measured.push(*measured);
+            }
+            Finding::Silent => {}
+        }
+    }
+    let verdict = judge(&evidence);
+    record.verdict = verdict.word().to_owned();
+    record.reason = Some(verdict.reason);
+    record.message.clone_from(&verdict.message);
+    EvidenceView { seq: order.seq, verdict, record }
+}
+
+async fn find(order: &Order, metric: &Metric, provider: &dyn Provider, now: i64) -> Finding {
+    if let Some(counters) = Counters::of(metric) {
+        Finding::Counted(Box::new(count(order, metric, &counters, provider, now).await))
+    } else if let Some(threshold) = &metric.threshold {
+        let (measured, record) = measure(order, metric, threshold, provider, now).await;
+        Finding::Measured(Box::new(measured), record)
+    } else {
+        Finding::Silent
+    }
+}
+
+/// The budget's arithmetic, if this is its metric; without its terms it waits as the metric does.
+fn settle_budget(order: &Order, counting: &Counting, evidence: &mut Evidence, record: &mut EvidenceRecord) {
+    let (Some(budget), Some(fold)) = (&order.budget, &counting.budget) else { return };
+    match fold.expected {
+        Some((requests, extrapolated)) => {
+            let terms = BudgetTerms::new(budget, requests, extrapolated);
+            record.spend = Some(fold.spending().record(&terms));
+            evidence.budget = Some((terms, fold.spending()));
+        }
+        None => {
+            let why = counting.terms_missing.clone().unwrap_or_else(|| "expectedRequests is not known".into());
+            evidence.budget_pending = Some(match counting.counted.supply {
+                Supply::Warming(_) => Supply::Warming(why),
+                Supply::Flowing | Supply::Missing(_) => Supply::Missing(why),
+            });
+        }
+    }
+}

@@ -1,0 +1,48 @@
+//! A metrics server for tests: it holds counters and values, and answers at once.
+//!
+//! It parses no queries: they are found by their text.
+
+use std::{collections::BTreeMap, sync::Mutex};
+
+use async_trait::async_trait;
+
+use super::{Labels, Provider, Sample, Series, WhyNot};
+
+/// Counters by selector; a selector that it does not hold has no series.
+#[derive(Default)]
+pub struct Fake {
+    pub series: BTreeMap<String, Vec<Series>>,
+    pub values: BTreeMap<String, Vec<f64>>,
+    /// Answers of queries that contain a text.
+    pub faults: Vec<(&'static str, WhyNot)>,
+    pub asked: Mutex<Vec<String>>,
+}
+
+impl Fake {
+    fn fault(&self, query: &str) -> Result<(), WhyNot> {
+        self.asked.lock().unwrap().push(query.to_owned());
+        let hit = self.faults.iter().find(|(text, _)| query.contains(text));
+        hit.map_or(Ok(()), |(_, why)| Err(why.clone()))
+    }
+}
+
+#[async_trait]
+impl Provider for Fake {
+    async fn instant(&self, query: &str, at: i64) -> Result<Vec<Sample>, WhyNot> {
+        self.fault(query)?;
+        let values = self.values.iter().find(|(text, _)| query.contains(text.as_str())).map(|(_, values)| values);
+        let sample = |value: &f64| Sample { labels: Labels::new(), timestamp_ms: at * 1_000, value: *value };
+        Ok(values.into_iter().flatten().map(sample).collect())
+    }
+
+    async fn raw(&self, selector: &str, from: i64, to: i64) -> Result<Vec<Series>, WhyNot> {
+        self.fault(selector)?;
+        let cut = |series: &Series| {
+            let within = |(at_ms, _): &&(i64, f64)| from * 1_000 < *at_ms && *at_ms <= to * 1_000;
+            let samples: Vec<_> = series.samples.iter().filter(within).copied().collect();
+            Series { labels: series.labels.clone(), samples }
+        };
+        let found = self.series.get(selector).into_iter().flatten().map(cut);
+        Ok(found.filter(|series| !series.samples.is_empty()).collect())
+    }
+}

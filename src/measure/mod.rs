@@ -1,0 +1,30 @@
+//! Evidence from a metrics server: query templates, providers, and the evaluation of one run.
+//!
+//! No verdict is made here (that is `stats`), and nothing is written to the cluster.
+
+mod answer;
+mod counting;
+mod estimate;
+mod evaluate;
+mod measuring;
+mod order;
+mod placeholder;
+mod prometheus;
+mod promql;
+mod provider;
+mod resolve;
+mod selectors;
+mod series;
+
+pub use evaluate::evaluate;
+pub use order::{ArmNames, Order};
+pub use placeholder::Placeholder;
+pub use prometheus::{Prometheus, PrometheusError};
+pub use promql::{QueryError, Value, check_selector, fill};
+pub use provider::{Labels, Provider, Sample, Series, WhyNot};
+pub use resolve::resolve;
+
+#[cfg(test)]
+mod fake;
+#[cfg(test)]
+mod tests;

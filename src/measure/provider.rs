@@ -1,0 +1,61 @@
+//! The only seam to metrics: a query in, numbers or a reason why not out.
+//!
+//! Nothing of an answer but numbers and labels goes further: a body, which may be a login page or hold secrets, never
+//! reaches a message. No verdicts are made here.
+
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+
+pub type Labels = BTreeMap<String, String>;
+
+/// One series of raw samples.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Series {
+    pub labels: Labels,
+    /// (milliseconds since the epoch, value), oldest first.
+    pub samples: Vec<(i64, f64)>,
+}
+
+/// One value of an instant query.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Sample {
+    pub labels: Labels,
+    pub timestamp_ms: i64,
+    /// May be NaN or infinite: the caller says what that means.
+    pub value: f64,
+}
+
+/// Why there is no answer.
+#[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
+pub enum WhyNot {
+    #[error("failed to reach the metrics server")]
+    Unreachable,
+    #[error("the metrics server did not answer in time")]
+    TimedOut,
+    #[error("the metrics server answered with HTTP status {0}")]
+    Status(u16),
+    #[error("the metrics server's answer is not JSON: something in between, such as a login page, has answered")]
+    NotJson,
+    #[error("the metrics server's answer is not that of a Prometheus query")]
+    Malformed,
+    #[error("the metrics server refused the query")]
+    Refused,
+    #[error("the metrics server warned that its answer may not be complete")]
+    Warnings,
+    #[error("the answer has more than {limit} {what}: narrow the selector down")]
+    TooMany { what: &'static str, limit: usize },
+    #[error("the answer has native histograms where counters were asked for")]
+    Histograms,
+    #[error("failed to read the bearer token file")]
+    Token,
+}
+
+/// A metrics server. Every call ends within the provider's own time limit.
+#[async_trait]
+pub trait Provider: Send + Sync {
+    /// The values of a query at a time, in seconds since the epoch.
+    async fn instant(&self, query: &str, at: i64) -> Result<Vec<Sample>, WhyNot>;
+    /// The raw samples of an instant-vector selector in `(from, to]`, in seconds since the epoch.
+    async fn raw(&self, selector: &str, from: i64, to: i64) -> Result<Vec<Series>, WhyNot>;
+}

@@ -1,0 +1,223 @@
+//! Templates and arguments made into the metrics that a run freezes.
+//!
+//! Arguments are filled in here, once; what is per arm stays as written until the metric is read. All problems are found at
+//! once. It does not choose a provider.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{
+    order::{Arm, ArmNames, Order},
+    placeholder::Placeholder,
+    promql::{QueryError, Value, check_selector, fill},
+};
+use crate::{
+    api::{
+        AnalysisSpec, AnalysisTemplateSpec, ErrorBudget, Metric, Reason, ResolvedAnalysis, TemplateKind, TemplateRef,
+        ThresholdMetric,
+    },
+    engine::Refusal,
+    stats::ThresholdPlan,
+};
+
+/// Metrics of one analysis: the run's record must have room for all of them.
+const MOST_METRICS: usize = 12;
+const LONGEST_NAME: usize = 63;
+
+/// The metrics of an analysis, or everything that is wrong with it. `templates` are those that exist, of both kinds.
+pub fn resolve(
+    analysis: &AnalysisSpec,
+    templates: &[(TemplateKind, String, AnalysisTemplateSpec)],
+    budget: Option<&ErrorBudget>,
+) -> Result<ResolvedAnalysis, Vec<Refusal>> {
+    let mut work = Work::default();
+    for (index, reference) in analysis.templates.iter().enumerate() {
+        work.take_template(index, reference, templates);
+    }
+    for (index, metric) in analysis.metrics.iter().enumerate() {
+        work.take_metric(&format!("spec.analysis.metrics[{index}]"), metric, &BTreeMap::new());
+    }
+    work.check_set(budget);
+    if work.refusals.is_empty() {
+        Ok(ResolvedAnalysis {
+            provider: analysis.provider.clone(),
+            metrics: work.metrics,
+            on_insufficient_evidence: analysis.on_insufficient_evidence,
+            on_metrics_unavailable: analysis.on_metrics_unavailable,
+        })
+    } else {
+        Err(work.refusals)
+    }
+}
+
+#[derive(Default)]
+struct Work {
+    metrics: Vec<Metric>,
+    refusals: Vec<Refusal>,
+}
+
+impl Work {
+    fn refuse(&mut self, reason: Reason, message: String) {
+        self.refusals.push(Refusal { reason, message });
+    }
+
+    fn take_template(
+        &mut self,
+        index: usize,
+        reference: &TemplateRef,
+        templates: &[(TemplateKind, String, AnalysisTemplateSpec)],
+    ) {
+        let TemplateRef { kind, name, args } = reference;
+        let at = format!("spec.analysis.templates[{index}]");
+        let found = templates.iter().find(|(its_kind, its_name, _)| its_kind == kind && its_name == name);
+        let Some((_, _, template)) = found else {
+            return self.refuse(Reason::TemplateMissing, format!("{at}: {kind:?} {name} does not exist"));
+        };
+        let mut values = BTreeMap::new();
+        for arg in args {
+            if template.args.iter().all(|declared| declared.name != arg.name) {
+                let message = format!("{at}.args: {kind:?} {name} has no argument {}", arg.name);
+                self.refuse(Reason::InvalidSpec, message);
+            }
+        }
+        for declared in &template.args {
+            let given = args.iter().find(|arg| arg.name == declared.name).and_then(|arg| arg.value.as_ref());
+            match given.or(declared.value.as_ref()) {
+                Some(value) => {
+                    values.insert(declared.name.clone(), value.clone());
+                }
+                None => {
+                    let message = format!("{at}.args: {kind:?} {name} needs a value for argument {}", declared.name);
+                    self.refuse(Reason::TemplateMissing, message);
+                }
+            }
+        }
+        for metric in &template.metrics {
+            self.take_metric(&format!("{kind:?} {name}, metric {}", metric.name), metric, &values);
+        }
+    }
+
+    fn take_metric(&mut self, at: &str, metric: &Metric, values: &BTreeMap<String, String>) {
+        let mut metric = metric.clone();
+        let kinds =
+            [metric.ratio.is_some(), metric.latency.is_some(), metric.gauge.is_some(), metric.threshold.is_some()];
+        if kinds.iter().filter(|given| **given).count() != 1 {
+            self.refuse(Reason::InvalidSpec, format!("{at}: give exactly one of ratio, latency, gauge and threshold"));
+        }
+        if metric.name.is_empty() || metric.name.len() > LONGEST_NAME {
+            self.refuse(Reason::InvalidSpec, format!("{at}.name: give a name of 1 to {LONGEST_NAME} characters"));
+        }
+        for (field, query) in queries(&mut metric) {
+            match fill_arguments(query, values) {
+                Ok(filled) => *query = filled,
+                Err((reason, why)) => self.refuse(reason, format!("{at}.{field}: {why}")),
+            }
+        }
+        self.check_metric(at, &mut metric);
+        self.metrics.push(metric);
+    }
+
+    fn check_metric(&mut self, at: &str, metric: &mut Metric) {
+        if metric.ratio.as_ref().is_some_and(|ratio| ratio.bad.is_some() == ratio.good.is_some()) {
+            self.refuse(Reason::InvalidSpec, format!("{at}.ratio: give exactly one of bad and good"));
+        }
+        if metric.latency.as_ref().is_some_and(|latency| latency.threshold.is_none()) {
+            let message = format!("{at}.latency.threshold: give a bucket boundary, such as 250ms");
+            self.refuse(Reason::InvalidSpec, message);
+        }
+        if let Some(threshold) = &metric.threshold {
+            self.check_threshold(at, threshold);
+        }
+        let is_selector = metric.ratio.is_some() || metric.latency.is_some();
+        let compares = is_selector || metric.gauge.is_some();
+        for (field, query) in queries(metric) {
+            if is_selector && let Err(error) = check_selector(query) {
+                self.refuse(Reason::InvalidSpec, format!("{at}.{field}: {error}"));
+            } else if compares && !is_separable(query) {
+                let message = format!("{at}.{field}: both arms select the same series with {query:.160}");
+                self.refuse(Reason::ArmsNotSeparable, message);
+            }
+        }
+    }
+
+    fn check_threshold(&mut self, at: &str, threshold: &ThresholdMetric) {
+        if threshold.success.is_some() == threshold.failure.is_some() {
+            self.refuse(Reason::InvalidSpec, format!("{at}.threshold: give exactly one of success and failure"));
+        } else if let Err(error) = ThresholdPlan::new(threshold) {
+            self.refuse(Reason::InvalidSpec, format!("{at}.threshold: {error}"));
+        }
+    }
+
+    fn check_set(&mut self, budget: Option<&ErrorBudget>) {
+        if self.metrics.len() > MOST_METRICS {
+            let message = format!("spec.analysis: {} metrics, at most {MOST_METRICS} are possible", self.metrics.len());
+            self.refuse(Reason::InvalidSpec, message);
+        }
+        let mut names = BTreeSet::new();
+        let twice: BTreeSet<_> =
+            self.metrics.iter().map(|metric| metric.name.clone()).filter(|name| !names.insert(name.clone())).collect();
+        for name in twice {
+            self.refuse(Reason::InvalidSpec, format!("spec.analysis: metric {name} is there twice, rename one"));
+        }
+        let Some(budget) = budget else { return };
+        let mut ratios = self.metrics.iter().filter(|metric| metric.ratio.is_some());
+        let message = match &budget.metric {
+            Some(name) if ratios.all(|metric| metric.name != *name) => {
+                format!("spec.errorBudget.metric: there is no ratio metric {name}")
+            }
+            None if ratios.next().is_none() => {
+                "spec.errorBudget: add a ratio metric to spec.analysis, its requests are counted".into()
+            }
+            _ => return,
+        };
+        self.refuse(Reason::InvalidSpec, message);
+    }
+}
+
+/// Every query of a metric with its field.
+fn queries(metric: &mut Metric) -> Vec<(&'static str, &mut String)> {
+    let mut found = Vec::new();
+    if let Some(ratio) = &mut metric.ratio {
+        found.extend(ratio.bad.as_mut().map(|query| ("ratio.bad", query)));
+        found.extend(ratio.good.as_mut().map(|query| ("ratio.good", query)));
+        found.push(("ratio.total", &mut ratio.total));
+    }
+    found.extend(metric.latency.as_mut().map(|latency| ("latency.histogram", &mut latency.histogram)));
+    found.extend(metric.gauge.as_mut().map(|gauge| ("gauge.query", &mut gauge.query)));
+    found.extend(metric.threshold.as_mut().map(|threshold| ("threshold.query", &mut threshold.query)));
+    found
+}
+
+fn fill_arguments(query: &str, values: &BTreeMap<String, String>) -> Result<String, (Reason, String)> {
+    let missing = std::cell::Cell::new(None);
+    let filled = fill(query, &|placeholder| match placeholder {
+        Placeholder::Argument(name) => values.get(name).cloned().map_or_else(
+            || {
+                missing.set(Some(name.clone()));
+                Value::Text(String::new())
+            },
+            Value::Text,
+        ),
+        Placeholder::Namespace
+        | Placeholder::Service
+        | Placeholder::Revision
+        | Placeholder::Pods
+        | Placeholder::RouteCluster => Value::Keep,
+    });
+    match (missing.take(), filled) {
+        (Some(name), _) => Err((Reason::TemplateMissing, format!("argument {name} has no value"))),
+        (None, filled) => filled.map_err(|error: QueryError| (Reason::InvalidSpec, error.to_string())),
+    }
+}
+
+/// Whether two arms with different names select different series. What does not parse is refused elsewhere.
+fn is_separable(query: &str) -> bool {
+    let names = |name: &str| ArmNames { service: format!("service-{name}"), revision: name.to_owned() };
+    let order = Order { canary: names("a"), control: names("b"), ..Order::default() };
+    match (order.query(query, Arm::Canary), order.query(query, Arm::Control)) {
+        (Ok(canary), Ok(control)) => canary != control,
+        _ => true,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,81 @@
+use super::*;
+
+fn analysis(text: &str) -> AnalysisSpec {
+    serde_yaml_ng::from_str(text).unwrap()
+}
+
+fn template(text: &str) -> Vec<(TemplateKind, String, AnalysisTemplateSpec)> {
+    vec![(TemplateKind::AnalysisTemplate, "golden".into(), serde_yaml_ng::from_str(text).unwrap())]
+}
+
+const GOLDEN: &str = r#"
+args: [{name: code, value: "5"}, {name: route}]
+metrics:
+- name: errors
+  ratio:
+    bad: rq_xx{c="{{ route.cluster }}",class="{{ args.code }}",route="{{ args.route }}"}
+    total: rq{c="{{ route.cluster }}",route="{{ args.route }}"}
+"#;
+
+#[test]
+fn arguments_are_filled_in_and_arms_are_kept() {
+    let spec = analysis(
+        r#"{templates: [{name: golden, args: [{name: route, value: 'a"b'}]}], onInsufficientEvidence: Pause}"#,
+    );
+    let resolved = resolve(&spec, &template(GOLDEN), Some(&ErrorBudget::default())).unwrap();
+    let ratio = resolved.metrics[0].ratio.as_ref().unwrap();
+    let bad = r#"rq_xx{c="{{ route.cluster }}",class="5",route="a\"b"}"#;
+    assert_eq!(ratio.bad.as_deref(), Some(bad));
+    assert_eq!(resolved.on_insufficient_evidence, crate::api::OnInsufficientEvidence::Pause);
+}
+
+#[test]
+fn everything_that_is_wrong_is_said_at_once() {
+    let spec = analysis(
+        r#"
+templates:
+- {name: golden, args: [{name: colour, value: blue}]}
+- {name: gone, kind: ClusterAnalysisTemplate}
+metrics:
+- {name: errors, threshold: {query: 'a{r="{{ revision }}"}', success: "> 1", failure: "> 2"}}
+- {name: p99, latency: {histogram: 'rate(a{r="{{ revision }}"}[1m])'}}
+- {name: same, ratio: {good: 'good{job="x"}', total: 'all{r="{{ revision }}"}'}}
+- {name: both, ratio: {good: 'a{r="{{ revision }}"}', bad: 'b{r="{{ revision }}"}', total: 'c{r="{{ revision }}"}'}}
+- {name: word, threshold: {query: 'a{r="{{ args.none }}"}', success: "good"}}
+- {name: none}
+"#,
+    );
+    let budget = ErrorBudget { metric: Some("p99".into()), ..ErrorBudget::default() };
+    let refusals = resolve(&spec, &template(GOLDEN), Some(&budget)).unwrap_err();
+    let seen: Vec<_> = refusals.iter().map(|refusal| (refusal.reason, refusal.message.as_str())).collect();
+    use Reason::{ArmsNotSeparable, InvalidSpec, TemplateMissing};
+    for (reason, start) in [
+        (InvalidSpec, "spec.analysis.templates[0].args: AnalysisTemplate golden has no argument colour"),
+        (TemplateMissing, "spec.analysis.templates[0].args: AnalysisTemplate golden needs a value for argument route"),
+        (TemplateMissing, "AnalysisTemplate golden, metric errors.ratio.bad: argument route has no value"),
+        (TemplateMissing, "spec.analysis.templates[1]: ClusterAnalysisTemplate gone does not exist"),
+        (InvalidSpec, "spec.analysis.metrics[0].threshold: give exactly one of success and failure"),
+        (InvalidSpec, "spec.analysis.metrics[1].latency.threshold: give a bucket boundary"),
+        (InvalidSpec, "spec.analysis.metrics[1].latency.histogram: failed to use it as a selector"),
+        (ArmsNotSeparable, "spec.analysis.metrics[2].ratio.good: both arms select the same series"),
+        (InvalidSpec, "spec.analysis.metrics[3].ratio: give exactly one of bad and good"),
+        (TemplateMissing, "spec.analysis.metrics[4].threshold.query: argument none has no value"),
+        (InvalidSpec, "spec.analysis.metrics[4].threshold: \"good\" is not a condition"),
+        (InvalidSpec, "spec.analysis.metrics[5]: give exactly one of ratio, latency, gauge and threshold"),
+        (InvalidSpec, "spec.analysis: metric errors is there twice"),
+        (InvalidSpec, "spec.errorBudget.metric: there is no ratio metric p99"),
+    ] {
+        assert!(seen.iter().any(|(r, m)| *r == reason && m.starts_with(start)), "{start}\nnot in {seen:#?}");
+    }
+    let nothing = resolve(&AnalysisSpec::default(), &[], Some(&ErrorBudget::default())).unwrap_err();
+    assert!(nothing[0].message.starts_with("spec.errorBudget: add a ratio metric"));
+    assert_eq!(resolve(&AnalysisSpec::default(), &[], None), Ok(ResolvedAnalysis::default()));
+}
+
+#[test]
+fn more_than_twelve_metrics_are_refused() {
+    let metric = analysis(r#"{metrics: [{name: a, threshold: {query: 'a', success: "> 1"}}]}"#).metrics[0].clone();
+    let metrics = (0..13).map(|number| Metric { name: format!("m{number}"), ..metric.clone() }).collect();
+    let refusals = resolve(&AnalysisSpec { metrics, ..AnalysisSpec::default() }, &[], None).unwrap_err();
+    assert_eq!(refusals[0].message, "spec.analysis: 13 metrics, at most 12 are possible");
+}
