@@ -1,3 +1,5 @@
+//! Queries are filled and checked as they should be, with whatever people write.
+
 use proptest::prelude::*;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! What a run freezes of an analysis, and everything that is refused of one.
+
 use super::*;
 
 fn analysis(text: &str) -> AnalysisSpec {
