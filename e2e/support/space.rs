@@ -9,7 +9,7 @@ use kube::{
     core::{ApiResource, GroupVersionKind},
 };
 use serde_json::{Value, json};
-use tidegate::controller::{Kind, METRICS_PROVIDER, NAMESPACE, ROLLOUT, RUN};
+use tidegate::controller::{HTTP_ROUTE, Kind, METRICS_PROVIDER, NAMESPACE, ROLLOUT, RUN};
 use tokio::time::{Instant, sleep};
 
 /// How often a wait looks again.
@@ -106,6 +106,20 @@ impl Space {
         Ok(serde_json::to_value(object).expect("an object is JSON"))
     }
 
+    /// RFC 6902, by this field manager.
+    pub async fn json_patch(
+        &self,
+        manager: &str,
+        kind: Kind,
+        name: &str,
+        operations: Value,
+    ) -> Result<Value, kube::Error> {
+        let params = PatchParams { field_manager: Some(manager.into()), ..PatchParams::default() };
+        let patch: Patch<()> = Patch::Json(serde_json::from_value(operations).expect("JSON patch operations"));
+        let object = self.api(kind).patch(name, &params, &patch).await?;
+        Ok(serde_json::to_value(object).expect("an object is JSON"))
+    }
+
     pub async fn merge(&self, kind: Kind, name: &str, patch: Value) -> Result<Value, kube::Error> {
         let params = PatchParams { field_manager: Some("someone".into()), ..PatchParams::default() };
         let object = self.api(kind).patch(name, &params, &Patch::Merge(patch)).await?;
@@ -163,6 +177,24 @@ impl Space {
             let Some(rollout) = self.get(ROLLOUT, name).await else { return false };
             let status = &rollout["status"];
             status["observedGeneration"] == rollout["metadata"]["generation"] && status["phase"] == "Healthy"
+        })
+        .await;
+    }
+
+    /// The gateway has accepted the present generation of this HTTPRoute.
+    pub async fn until_accepted(&self, route: &str, seconds: u64) {
+        self.until("the route to be accepted", seconds, async || {
+            let route = self.get(HTTP_ROUTE, route).await.unwrap_or_default();
+            let parents = route["status"]["parents"].as_array().cloned().unwrap_or_default();
+            let accepted = |parent: &Value| {
+                let conditions = parent["conditions"].as_array().cloned().unwrap_or_default();
+                conditions.iter().any(|row| {
+                    row["type"] == "Accepted"
+                        && row["status"] == "True"
+                        && row["observedGeneration"] == route["metadata"]["generation"]
+                })
+            };
+            parents.iter().any(accepted)
         })
         .await;
     }

@@ -3,6 +3,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod facts;
 mod promote;
 
 /// The binary under test.
