@@ -16,7 +16,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("stats", &["api"]),
     ("engine", &["api", "stats"]),
     ("workload", &["api", "engine", "stats"]),
-    ("traffic", &["api", "engine", "stats"]),
+    ("traffic", &["api", "engine", "stats", "workload"]),
     ("measure", &["api", "engine", "stats"]),
     ("view", &["api", "engine"]),
     ("controller", &["api", "engine", "stats", "workload", "traffic", "measure"]),

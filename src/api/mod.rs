@@ -2,6 +2,9 @@
 //!
 //! No client and nothing asynchronous is in here.
 
+// Each printer column repeats the keys `type_` and `json_path`, which the lint takes for a mistake.
+#![allow(clippy::duplicated_attributes)]
+
 mod action;
 mod analysis;
 pub mod crds;

@@ -22,7 +22,7 @@ pub fn api_markdown() -> String {
         page.push_str(&format!("{}\n\n", text(&schema, "description")));
         page.push_str(&format!("Plural `{}.{}`{short}, {scope}.\n\n", names.plural, crd.spec.group));
         for rule in rules(&schema) {
-            page.push_str(&format!("Must hold: {rule}.\n\n"));
+            page.push_str(&format!("Rule: {rule}.\n\n"));
         }
         page.push_str("| field | type | default | meaning |\n| --- | --- | --- | --- |\n");
         rows(&mut page, "", &schema);
@@ -55,7 +55,7 @@ fn rows(page: &mut String, path: &str, schema: &Value) {
         let default = default(field, required.contains(&name.as_str()));
         let mut meaning = text(field, "description").replace('\n', "<br>");
         for rule in rules(field) {
-            meaning.push_str(&format!("<br>Must hold: {rule}."));
+            meaning.push_str(&format!("<br>Rule: {rule}."));
         }
         let meaning = meaning.replace('|', "\\|");
         page.push_str(&format!("| `{path}` | {} | {default} | {meaning} |\n", type_of(field)));

@@ -85,3 +85,13 @@ pub enum GatewayRouteKind {
     #[serde(rename = "GRPCRoute")]
     Grpc,
 }
+
+impl GatewayRouteKind {
+    /// The kind as the Gateway API names it.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Http => "HTTPRoute",
+            Self::Grpc => "GRPCRoute",
+        }
+    }
+}

@@ -61,7 +61,6 @@ pub async fn gather(cluster: &dyn Cluster, rollout: Value) -> Read<Gathered> {
     let ns = object::namespace(&rollout);
     let ours = format!("{ROLLOUT_LABEL}={}", object::name(&rollout));
     let spec = &rollout["spec"];
-    let is_judged = spec.get("analysis").is_some() || spec.get("errorBudget").is_some();
     let source = text(spec, "/workload/deploymentRef/name");
     let own = futures::future::join4(
         cluster.list(CONTROLLER_REVISION, ns, &ours),
@@ -73,7 +72,7 @@ pub async fn gather(cluster: &dyn Cluster, rollout: Value) -> Read<Gathered> {
         cluster.list(ACTION, ns, ""),
         cluster.list(ROLLOUT, ns, ""),
         cluster.list(HPA, ns, ""),
-        list_if(is_judged, cluster, METRICS_PROVIDER, "", ""),
+        cluster.list(METRICS_PROVIDER, "", ""),
         get_if(object::is_terminating(&rollout), cluster, NAMESPACE, ns),
     );
     let source = async {

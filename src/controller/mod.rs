@@ -21,6 +21,8 @@ mod report;
 mod run;
 mod serve;
 mod settle;
+#[cfg(test)]
+mod tests;
 mod triggers;
 
 pub use cluster::*;
@@ -39,7 +41,7 @@ use events::Events;
 use gather::{Gathered, gather, route_kind};
 use index::{Index, SERVICE_NAME_LABEL};
 use memory::{Memories, Memory};
-use observe::{Observation, observe, open_run, source_template, unconsumed};
+use observe::{Evaluation, Observation, observe, open_run, seconds, source_template, unconsumed};
 use serve::Health;
 use settle::{Outcome, settle};
 use triggers::Triggers;

@@ -5,6 +5,7 @@
 
 mod actions;
 mod analysis;
+mod order;
 mod refusals;
 mod revisions;
 mod rollout;
@@ -15,6 +16,7 @@ mod services;
 use serde_json::Value;
 
 pub use actions::unconsumed;
+pub use order::{Evaluation, seconds};
 pub use revisions::source_template;
 
 use super::{
@@ -30,6 +32,8 @@ use crate::{
 pub struct Observation {
     pub world: World,
     pub documents: Documents,
+    /// What the open run is judged by; None: by nothing.
+    pub evaluation: Option<Evaluation>,
 }
 
 /// Builds the World; an error means that what was begun cannot be told.
@@ -51,6 +55,7 @@ pub fn observe(
     let referenced = gathered.source.iter().flatten().flatten().next();
     let template = source_template(&gathered.rollout, referenced);
     let refusals = refusals::all(&gathered, &rollout, template.as_ref(), &services, &routes);
+    let evaluation = open.and_then(|run| order::evaluation(&gathered, &rollout, run, &runs, &routes.ports));
     let mut unread = Vec::new();
     let actions = actions::views(&gathered, &mut unread);
     unread.extend(refusals.unread);
@@ -74,7 +79,7 @@ pub fn observe(
         rollout,
         runs,
     };
-    Ok(Observation { documents: documents(&gathered), world })
+    Ok(Observation { documents: documents(&gathered), world, evaluation })
 }
 
 /// The run that is not over; at most one is.

@@ -7,8 +7,8 @@ use std::{sync::Arc, time::Duration};
 use serde_json::Value;
 
 use super::{
-    Cluster, ClusterError, Documents, Evaluators, Events, Key, Memories, Memory, Metrics, Moment, Observation, Outcome,
-    ROLLOUT, Site, dry_run, gather, observe, open_run, refuse_orphans, report, settle, status_patch,
+    Cluster, ClusterError, Documents, Evaluation, Evaluators, Events, Key, Memories, Memory, Metrics, Moment, Observation, Outcome, ROLLOUT,
+    Site, dry_run, gather, observe, open_run, refuse_orphans, report, settle, status_patch,
 };
 use crate::{
     engine::{Decision, RunWrite, World, decide, laws},
@@ -74,7 +74,7 @@ async fn pass(shell: &Shell, key: &Key, rollout: Value, memory: &mut Memory, now
         Err(error) => return failed(shell, key, memory, "observe", &error),
     };
     let view = evidence.as_ref().map(|evidence| evidence.view.clone());
-    let Observation { mut world, mut documents } = match observe(gathered, memory, now, EPOCH, view) {
+    let Observation { mut world, mut documents, evaluation } = match observe(gathered, memory, now, EPOCH, view) {
         Ok(observation) => observation,
         Err(error) => return failed(shell, key, memory, "observe", &error),
     };
@@ -84,7 +84,8 @@ async fn pass(shell: &Shell, key: &Key, rollout: Value, memory: &mut Memory, now
     for law in &broken {
         shell.metrics.law_broken(law.law);
     }
-    let mut site = Site { cluster: &*shell.cluster, world: &world, documents: &mut documents, memory, now, writes: 0 };
+    let mut site =
+        Site { cluster: &*shell.cluster, world: &world, documents: &mut documents, memory, now, writes: 0 };
     let outcome = if broken.is_empty() { site.carry_out(&decision).await } else { Outcome::Forbidden(broken) };
     let wrote = site.writes > 0;
     memory.learn(&decision.facts);
@@ -100,7 +101,7 @@ async fn pass(shell: &Shell, key: &Key, rollout: Value, memory: &mut Memory, now
             return failed(shell, key, memory, "settle", &error);
         }
     }
-    follow(shell, key, &world, &decision, &outcome);
+    follow(shell, key, &world, evaluation, &decision, &outcome);
     match &outcome {
         Outcome::Done => {
             memory.failures = 0;
@@ -127,7 +128,7 @@ async fn ask_again(shell: &Shell, world: &mut World, documents: &Documents, memo
 
 impl Site<'_> {
     /// The record first, then the actions.
-    async fn carry_out(&mut self, decision: &Decision) -> Outcome {
+    pub async fn carry_out(&mut self, decision: &Decision) -> Outcome {
         if let Err(error) = self.persist(decision).await {
             return Outcome::NotPersisted(error);
         }
@@ -159,18 +160,22 @@ async fn write_status(
 }
 
 /// Lets the evaluator of this Rollout follow the run as it stands after the pass.
-fn follow(shell: &Shell, key: &Key, world: &World, decision: &Decision, outcome: &Outcome) {
-    let Some(run) = open_run(&world.runs) else { return shell.evaluators.stop(key) };
-    let status = match (&decision.run, outcome) {
-        (
-            Some(RunWrite::Status { status, .. } | RunWrite::Remember { status, .. }),
-            Outcome::Done | Outcome::Stopped(_),
-        ) => Some(&**status),
-        _ => run.status.as_ref(),
+fn follow(
+    shell: &Shell,
+    key: &Key,
+    world: &World,
+    evaluation: Option<Evaluation>,
+    decision: &Decision,
+    outcome: &Outcome,
+) {
+    let happened = matches!(outcome, Outcome::Done | Outcome::Stopped(_));
+    let status = match &decision.run {
+        Some(RunWrite::Status { status, .. } | RunWrite::Remember { status, .. }) if happened => Some(&**status),
+        Some(_) | None => open_run(&world.runs).and_then(|run| run.status.as_ref()),
     };
-    match status {
-        Some(status) => shell.evaluators.follow(key, world, run, status),
-        None => shell.evaluators.stop(key),
+    match (evaluation, status) {
+        (Some(evaluation), Some(status)) => shell.evaluators.follow(key, evaluation, status),
+        (None, _) | (_, None) => shell.evaluators.stop(key),
     }
 }
 

@@ -66,7 +66,8 @@ pub async fn run(args: Args) -> Result<(), RunError> {
     let queue = Arc::new(Queue::default());
     let cluster = Arc::new(Live::new(config.clone(), metrics.clone())?);
     let (events, outbox) = Events::new(metrics.clone());
-    let evaluators = Evaluators::new(cluster.clone(), queue.clone());
+    let start = Instant::now();
+    let evaluators = Evaluators::new(queue.clone(), start);
     let shell = Arc::new(Shell::new(cluster.clone(), metrics.clone(), events, evaluators));
 
     let listener =
@@ -85,7 +86,7 @@ pub async fn run(args: Args) -> Result<(), RunError> {
         health,
     };
     let watches = triggers.start();
-    let mut workers = workers(&shell, &queue);
+    let mut workers = workers(&shell, &queue, start);
     tracing::info!(address = %args.listen, "the controller has started");
 
     signalled().await?;
@@ -103,9 +104,8 @@ pub async fn run(args: Args) -> Result<(), RunError> {
 }
 
 /// Takes Rollouts off the queue, one each at a time. A panic ends one pass and nothing else.
-fn workers(shell: &Arc<Shell>, queue: &Arc<Queue>) -> JoinSet<()> {
+fn workers(shell: &Arc<Shell>, queue: &Arc<Queue>, start: Instant) -> JoinSet<()> {
     let mut workers = JoinSet::new();
-    let start = Instant::now();
     for _ in 0..WORKERS {
         let (shell, queue) = (shell.clone(), queue.clone());
         workers.spawn(async move {

@@ -12,6 +12,7 @@ mod draft;
 mod intent;
 mod laws;
 mod prepare;
+mod problems;
 mod project;
 mod record;
 mod rest;
@@ -19,12 +20,16 @@ mod restore;
 mod retire;
 mod start;
 mod stepping;
-pub mod valid;
+mod valid;
+mod valid_metrics;
+mod valid_steps;
 mod world;
 
 pub use decide::decide;
 pub use decision::*;
 pub use laws::{Broken, laws};
+pub use valid::{read_spec, validate};
+pub use valid_metrics::metric_refusals;
 pub use world::*;
 
 use draft::Draft;

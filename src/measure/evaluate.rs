@@ -30,11 +30,8 @@ enum Finding {
 
 /// Read what is new at `now`, in seconds since the epoch, and judge all evidence of the run.
 pub async fn evaluate(order: &Order, provider: &dyn Provider, now: i64) -> EvidenceView {
-    let found: Vec<(&Metric, Finding)> = stream::iter(&order.metrics)
-        .map(async |metric| (metric, find(order, metric, provider, now).await))
-        .buffered(AT_ONCE)
-        .collect()
-        .await;
+    let finds: Vec<_> = order.metrics.iter().map(|metric| find(order, metric, provider, now)).collect();
+    let found: Vec<Finding> = stream::iter(finds).buffered(AT_ONCE).collect().await;
     let mut evidence = Evidence {
         weight: order.weight,
         counted: Vec::new(),
@@ -43,7 +40,7 @@ pub async fn evaluate(order: &Order, provider: &dyn Provider, now: i64) -> Evide
         budget_pending: None,
     };
     let mut record = EvidenceRecord { watermark: now, ..EvidenceRecord::default() };
-    for (metric, finding) in found {
+    for (metric, finding) in order.metrics.iter().zip(found) {
         match finding {
             Finding::Counted(counting) => {
                 settle_budget(order, &counting, &mut evidence, &mut record);

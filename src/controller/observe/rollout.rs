@@ -2,8 +2,8 @@
 
 use super::Gathered;
 use crate::{
-    api::{FINALIZER, ORPHAN_ANNOTATION, Reason, RolloutSpec},
-    engine::{Refusal, RolloutView, ValidRollout, valid::validate},
+    api::{FINALIZER, ORPHAN_ANNOTATION},
+    engine::{RolloutView, read_spec, validate},
     workload::object::{self, annotation, items, number, text},
 };
 
@@ -21,13 +21,7 @@ pub(super) fn view(gathered: &Gathered) -> RolloutView {
         has_finalizer: finalizers.iter().any(|finalizer| finalizer == FINALIZER),
         orphan: annotation(document, ORPHAN_ANNOTATION) == Some("true"),
         namespace_terminating: gathered.namespace.as_ref().is_ok_and(|it| it.as_ref().is_some_and(leaving)),
-        spec: spec(&document["spec"]),
+        spec: read_spec(document).and_then(|spec| validate(object::name(document), &spec)),
         status: serde_json::from_value(document["status"].clone()).unwrap_or_default(),
     }
-}
-
-fn spec(spec: &serde_json::Value) -> Result<ValidRollout, Vec<Refusal>> {
-    let spec: RolloutSpec = serde_json::from_value(spec.clone())
-        .map_err(|error| vec![Refusal { reason: Reason::InvalidSpec, message: format!("spec: {error}") }])?;
-    validate(&spec)
 }

@@ -1,3 +1,5 @@
+//! What the judge says of which evidence. How evidence comes about is not tested here.
+
 use super::*;
 use crate::{
     api::ErrorBudget,

@@ -1,0 +1,77 @@
+//! What the evaluator of an open run is to judge, apart from where the run stands.
+
+use jiff::Timestamp;
+
+use super::{Gathered, analysis::provider, routes::Ports};
+use crate::{
+    api::{MetricsProviderSpec, REVISION_LABEL, revision_service_name},
+    engine::{RolloutView, RunView},
+    measure::{ArmNames, Order},
+    workload::object::{self, label, text},
+};
+
+/// An order, and who is asked.
+#[derive(Clone, Debug)]
+pub struct Evaluation {
+    pub run: String,
+    pub order: Order,
+    /// The MetricsProvider by name, or why there is none.
+    pub provider: Result<(String, MetricsProviderSpec), String>,
+}
+
+/// None: nothing of this run is judged.
+pub(super) fn evaluation(
+    gathered: &Gathered,
+    rollout: &RolloutView,
+    run: &RunView,
+    runs: &[RunView],
+    ports: &Ports,
+) -> Option<Evaluation> {
+    let spec = &run.spec;
+    if spec.plan.known || spec.analysis.metrics.is_empty() {
+        return None;
+    }
+    let app = spec.services.first()?;
+    // Without a route both revisions are behind the application's Service.
+    let of_canary = if spec.routes.is_empty() { app.clone() } else { revision_service_name(app, &spec.canary) };
+    let provider = provider(gathered, spec.analysis.provider.as_deref()).map_err(|refusal| refusal.message);
+    let document = gathered.runs.iter().find(|document| object::name(document) == run.name);
+    let created = document.and_then(|document| seconds(text(document, "/metadata/creationTimestamp")?));
+    let order = Order {
+        namespace: rollout.namespace.clone(),
+        rollout: rollout.name.clone(),
+        metrics: spec.analysis.metrics.clone(),
+        budget: spec.error_budget.clone(),
+        canary: ArmNames { service: of_canary, revision: spec.canary.clone() },
+        control: ArmNames { service: app.clone(), revision: spec.stable.clone() },
+        port: ports.of(app).first().and_then(|port| u16::try_from(*port).ok()).unwrap_or(80),
+        run_started_at: created.unwrap_or_default(),
+        pods_started_at: pods_started_at(gathered, run),
+        scrape_interval: provider.as_ref().ok().and_then(|(_, spec)| spec.scrape_interval).unwrap_or_default(),
+        spent_earlier_hundredths: spent_earlier(run, runs),
+        ..Order::default()
+    };
+    Some(Evaluation { run: run.name.clone(), order, provider })
+}
+
+/// When the youngest pod that was there at the change of weight started. Pods that come later (a rise of N, a pod that was
+/// evicted) are few among warm ones, and would otherwise take all evidence away again and again.
+fn pods_started_at(gathered: &Gathered, run: &RunView) -> Option<i64> {
+    let settled = seconds(run.status.as_ref()?.settled_at.as_deref()?)?;
+    let pods = gathered.pods.as_ref().ok()?.iter();
+    let of_canary = pods.filter(|pod| label(pod, REVISION_LABEL) == Some(&run.spec.canary));
+    let started = of_canary.filter_map(|pod| seconds(text(pod, "/status/startTime")?));
+    started.filter(|started| *started <= settled).max()
+}
+
+/// What earlier runs of the same revision have cost: a retry does not refill the allowance.
+fn spent_earlier(run: &RunView, runs: &[RunView]) -> i64 {
+    let earlier = runs.iter().filter(|other| other.name != run.name && other.spec.canary == run.spec.canary);
+    let records = earlier.filter_map(|other| other.status.as_ref()?.evidence.as_ref()?.spend.as_ref());
+    records.map(|spend| spend.excess_hundredths.max(0)).max().unwrap_or(0)
+}
+
+/// Seconds since the epoch of RFC 3339 text.
+pub fn seconds(text: &str) -> Option<i64> {
+    text.parse::<Timestamp>().ok().map(Timestamp::as_second)
+}
