@@ -181,6 +181,16 @@ impl Space {
         .await;
     }
 
+    /// The release of this id has this outcome and nothing goes on any more.
+    pub async fn until_outcome(&self, name: &str, release: &str, outcome: &str, seconds: u64) {
+        self.until(&format!("{release} to be {outcome}"), seconds, async || {
+            let status = self.status(name).await;
+            let rests = status["phase"] == "Healthy" || status["phase"] == "Degraded";
+            rests && status["release"]["id"] == release && status["release"]["outcome"] == outcome
+        })
+        .await;
+    }
+
     /// The gateway has accepted the present generation of this HTTPRoute.
     pub async fn until_accepted(&self, route: &str, seconds: u64) {
         self.until("the route to be accepted", seconds, async || {

@@ -5,6 +5,7 @@ mod support;
 
 mod facts;
 mod promote;
+mod refused;
 
 /// The binary under test.
 pub const TIDEGATE: &str = env!("CARGO_BIN_EXE_tidegate");
