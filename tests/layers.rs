@@ -1,11 +1,16 @@
 //! The rules of the source tree, read from the files themselves: who imports whom, how long files and functions are, what stands nowhere.
 //!
-//! It knows Rust's comments, strings and braces, no more; what the compiler or clippy finds is not looked for here.
+//! What the compiler or clippy finds is not looked for here.
+
+#[path = "layers/code.rs"]
+mod code;
 
 use std::{
     fmt, fs,
     path::{Path, PathBuf},
 };
+
+use code::{blank, body, code, test_modules, without_tests, words};
 
 const MOST_FILE_LINES: usize = 400;
 const MOST_FUNCTION_LINES: usize = 70;
@@ -60,9 +65,8 @@ struct Source {
 }
 
 impl Source {
-    fn new(path: &str, text: &str) -> Self {
+    fn new(path: &str, text: &str, is_test: bool) -> Self {
         let code = code(text);
-        let is_test = path.ends_with("tests.rs") || path.contains("/tests/");
         let shipped = if is_test { blank(&code) } else { without_tests(&code) };
         Self { path: path.to_owned(), text: text.to_owned(), code, shipped }
     }
@@ -164,108 +168,6 @@ impl<const N: usize> ConcatAll for [Vec<Violation>; N] {
     }
 }
 
-/// The text with blanks for comments, strings and characters; every line stays where it is.
-fn code(text: &str) -> String {
-    let bytes = text.as_bytes();
-    let mut out = bytes.to_vec();
-    let mut at = 0;
-    while at < bytes.len() {
-        let end = literal_end(bytes, at);
-        for byte in &mut out[at..end] {
-            if *byte != b'\n' {
-                *byte = b' ';
-            }
-        }
-        at = end.max(at + 1);
-    }
-    String::from_utf8(out).unwrap()
-}
-
-/// Where the comment, string or character that begins here ends; `at` if none does.
-fn literal_end(bytes: &[u8], at: usize) -> usize {
-    let rest = &bytes[at..];
-    let find = |from: usize, pattern: &[u8]| {
-        let tail = &rest[from.min(rest.len())..];
-        tail.windows(pattern.len())
-            .position(|window| window == pattern)
-            .map_or(rest.len(), |it| from + it + pattern.len())
-    };
-    let before = at.checked_sub(1).map_or(b' ', |before| bytes[before]);
-    let in_word = before.is_ascii_alphanumeric() || before == b'_';
-    let hashes = rest.iter().skip(1).take_while(|byte| **byte == b'#').count();
-    let length = match rest {
-        [b'/', b'/', ..] => find(2, b"\n") - 1,
-        [b'/', b'*', ..] => find(2, b"*/"),
-        [b'r', ..] if !in_word && rest.get(1 + hashes) == Some(&b'"') => {
-            find(2 + hashes, &[&b"\""[..], &vec![b'#'; hashes]].concat())
-        }
-        [b'"', ..] => quoted(rest, b'"'),
-        [b'\'', b'\\', ..] => quoted(rest, b'\''),
-        [b'\'', ..] => character(rest),
-        _ => 0,
-    };
-    at + length
-}
-
-/// The length of a character literal; 0 for a lifetime.
-fn character(rest: &[u8]) -> usize {
-    (3..=6).find(|end| rest.get(end - 1) == Some(&b'\'') && is_one_character(&rest[1..end - 1])).unwrap_or(0)
-}
-
-fn is_one_character(bytes: &[u8]) -> bool {
-    std::str::from_utf8(bytes).is_ok_and(|text| text.chars().count() == 1)
-}
-
-fn quoted(rest: &[u8], quote: u8) -> usize {
-    let mut at = 1;
-    while at < rest.len() && rest[at] != quote {
-        at += if rest[at] == b'\\' { 2 } else { 1 };
-    }
-    (at + 1).min(rest.len())
-}
-
-fn blank(code: &str) -> String {
-    code.chars().map(|one| if one == '\n' { '\n' } else { ' ' }).collect()
-}
-
-/// The code with blanks for each `#[cfg(test)] mod ... { }`.
-fn without_tests(code: &str) -> String {
-    let mut shipped = code.to_owned();
-    for (offset, _) in code.match_indices("#[cfg(test)]") {
-        if let Some(end) = body(code, offset + "#[cfg(test)]".len()) {
-            shipped.replace_range(offset..end, &blank(&code[offset..end]));
-        }
-    }
-    shipped
-}
-
-/// The end of the braces that the item at `offset` opens; None if it ends with a semicolon.
-fn body(code: &str, offset: usize) -> Option<usize> {
-    let (mut braces, mut brackets) = (0, 0);
-    for (index, one) in code[offset..].char_indices() {
-        match one {
-            '(' | '[' => brackets += 1,
-            ')' | ']' => brackets -= 1,
-            ';' if braces == 0 && brackets == 0 => return None,
-            '{' => braces += 1,
-            '}' if braces <= 1 => return (braces == 1).then_some(offset + index + 1),
-            '}' => braces -= 1,
-            _ => {}
-        }
-    }
-    None
-}
-
-fn words(code: &str) -> impl Iterator<Item = (usize, &str)> {
-    let is_part = |one: char| one.is_alphanumeric() || one == '_';
-    let mut at = 0;
-    code.split(move |one| !is_part(one)).filter_map(move |word| {
-        let offset = at;
-        at += word.len() + code[at + word.len()..].chars().next().map_or(0, char::len_utf8);
-        (!word.is_empty()).then_some((offset, word))
-    })
-}
-
 /// Modules named directly below `crate::` (in `main.rs` and tests `tidegate::` is not looked for), also in groups.
 fn crate_paths(code: &str) -> Vec<(usize, String)> {
     let mut found = Vec::new();
@@ -339,6 +241,18 @@ fn texts(folder: &Path) -> Vec<(String, String)> {
     found
 }
 
+/// Modules that only tests have, as paths without ".rs": their files and those below them are no part of the program.
+fn test_files(files: &[(String, String)]) -> Vec<String> {
+    let mut found = Vec::new();
+    for (path, text) in files {
+        let (folder, file) = path.rsplit_once('/').unwrap_or_default();
+        let stem = file.trim_end_matches(".rs");
+        let own = if ["mod", "lib", "main"].contains(&stem) { folder.to_owned() } else { format!("{folder}/{stem}") };
+        found.extend(test_modules(&code(text)).iter().map(|name| format!("{own}/{name}")));
+    }
+    found
+}
+
 fn assert_none(violations: &[Violation]) {
     let shown: Vec<String> = violations.iter().map(Violation::to_string).collect();
     assert!(shown.is_empty(), "\n{}\n", shown.join("\n"));
@@ -346,8 +260,13 @@ fn assert_none(violations: &[Violation]) {
 
 #[test]
 fn the_source_keeps_its_layers_and_its_form() {
-    let sources = texts(&root().join("src")).into_iter().filter(|(path, _)| path.ends_with(".rs"));
-    assert_none(&sources.flat_map(|(path, text)| Source::new(&path, &text).check()).collect::<Vec<_>>());
+    let mut files = texts(&root().join("src"));
+    files.retain(|(path, _)| path.ends_with(".rs"));
+    let tests = test_files(&files);
+    let is_test =
+        |path: &str| tests.iter().any(|test| path == format!("{test}.rs") || path.starts_with(&format!("{test}/")));
+    let checked = files.iter().flat_map(|(path, text)| Source::new(path, text, is_test(path)).check());
+    assert_none(&checked.collect::<Vec<_>>());
 }
 
 #[test]
@@ -375,7 +294,7 @@ fn violations_are_found_where_they_stand() {
         ("src/other/x.rs", "//! x\n", "src/other/x.rs:1: layer other is not in the table"),
         ("src/cli/x.rs", &long, "src/cli/x.rs:2: the function has 71 lines"),
     ] {
-        let found: Vec<String> = Source::new(path, text).check().iter().map(Violation::to_string).collect();
+        let found: Vec<String> = Source::new(path, text, false).check().iter().map(Violation::to_string).collect();
         assert!(matches!(found.as_slice(), [one] if one.starts_with(wanted)), "{wanted}: {found:?}");
     }
     let line = format!("a // {}: b", UNFINISHED[0]);
@@ -390,6 +309,16 @@ fn words_in_comments_strings_and_tests_are_no_violations() {
         "//! x\n#[cfg(test)]\nmod tests {\n    use std::collections::HashMap;\n    fn f() { x.unwrap() }\n}\n",
         "//! x\nuse crate::{api::{A, B}, stats::C};\nuse super::D;\n",
     ] {
-        assert_none(&Source::new("src/engine/x.rs", text).check());
+        assert_none(&Source::new("src/engine/x.rs", text, false).check());
     }
+}
+
+#[test]
+fn a_module_for_tests_only_may_panic_in_a_file_of_its_own() {
+    let file = |path: &str, text: &str| (path.to_owned(), text.to_owned());
+    let files = [
+        file("src/measure/mod.rs", "//! x\n#[cfg(test)]\nmod fake;\nmod real;\n"),
+        file("src/measure/real.rs", "//! x\n#[cfg(test)]\nmod tests {\n}\n#[cfg(test)]\nmod laws;\n"),
+    ];
+    assert_eq!(test_files(&files), ["src/measure/fake", "src/measure/real/laws"]);
 }

@@ -56,7 +56,7 @@ pub enum Command {
     Restart(Intent),
     /// Print the CustomResourceDefinitions: tidegate crds | kubectl apply --server-side -f -
     Crds,
-    /// Run the operator
+    /// Run the operator; --namespace limits it to one, else it looks after all
     Controller(ControllerArguments),
     /// Print the version
     Version,
@@ -151,7 +151,7 @@ pub struct ControllerArguments {
     #[arg(long, value_enum, default_value_t)]
     pub log_format: LogFormat,
     /// What is logged: error, warn, info, debug or trace, or a filter such as info,kube=warn
-    #[arg(long, default_value = "info")]
+    #[arg(long, env = "TIDEGATE_LOG", hide_env_values = true, default_value = "info")]
     pub log_level: String,
 }
 

@@ -34,7 +34,7 @@ pub enum Failure {
     Unanswered { action: String, namespace: String, timeout: crate::api::Span },
     #[error("failed to use {output} here: it shows {shows}")]
     Output { output: &'static str, shows: &'static str, instead: &'static str },
-    #[error("{}: {}", .0, innermost(.0))]
+    #[error("{}", with_cause(.0))]
     Controller(crate::controller::RunError),
     #[error("failed to write the answer: {0}")]
     Write(std::io::Error),
@@ -90,6 +90,13 @@ impl Failure {
             404 if !names_object => Self::KindsMissing { attempt },
             _ => Self::Api { attempt, message },
         }
+    }
+}
+
+fn with_cause(error: &dyn Error) -> String {
+    match error.source() {
+        Some(_) => format!("{error}: {}", innermost(error)),
+        None => error.to_string(),
     }
 }
 

@@ -7,8 +7,9 @@ use std::{sync::Arc, time::Duration};
 use serde_json::Value;
 
 use super::{
-    Cluster, ClusterError, Documents, Evaluation, Evaluators, Events, Key, Memories, Memory, Metrics, Moment, Observation, Outcome, ROLLOUT,
-    Site, dry_run, gather, observe, open_run, refuse_orphans, report, settle, status_patch,
+    ABORT_PATIENCE, Cluster, ClusterError, Documents, Evaluation, Evaluators, Events, Key, Memories, Memory, Metrics,
+    Moment, Observation, Outcome, ROLLOUT, Site, dry_run, gather, observe, open_run, refuse_orphans, report, settle,
+    status_patch,
 };
 use crate::{
     engine::{Decision, RunWrite, World, decide, laws},
@@ -84,8 +85,15 @@ async fn pass(shell: &Shell, key: &Key, rollout: Value, memory: &mut Memory, now
     for law in &broken {
         shell.metrics.law_broken(law.law);
     }
-    let mut site =
-        Site { cluster: &*shell.cluster, world: &world, documents: &mut documents, memory, now, writes: 0 };
+    let mut site = Site {
+        cluster: &*shell.cluster,
+        world: &world,
+        documents: &mut documents,
+        memory,
+        now,
+        patience: ABORT_PATIENCE,
+        writes: 0,
+    };
     let outcome = if broken.is_empty() { site.carry_out(&decision).await } else { Outcome::Forbidden(broken) };
     let wrote = site.writes > 0;
     memory.learn(&decision.facts);

@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::{Gathered, SERVICE, routes::Ports, seen};
 use crate::{
+    controller::SERVICE_NAME_LABEL,
     engine::{PreviewView, RolloutView, RunView, Seen, ServiceView},
     workload::{
         endpoints::{self, EndpointCount, Question},
@@ -64,7 +65,7 @@ pub(super) fn count(gathered: &Gathered, service: &Value, ports: &[i64]) -> Resu
     let named = port_names(service, ports);
     let of_service: Vec<Value> = slices
         .iter()
-        .filter(|slice| label(slice, super::super::SERVICE_NAME_LABEL) == Some(object::name(service)))
+        .filter(|slice| label(slice, SERVICE_NAME_LABEL) == Some(object::name(service)))
         .cloned()
         .collect();
     let question = Question {

@@ -1,3 +1,5 @@
+//! Templates filled in with values of every kind; random ones keep the query's shape.
+
 use proptest::prelude::*;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Analyses with templates, and everything that can be wrong with them.
+
 use super::*;
 
 fn analysis(text: &str) -> AnalysisSpec {

@@ -1,0 +1,51 @@
+//! Whose acceptance of a route counts, and what is said of the parent that is waited for.
+
+use super::*;
+
+fn parent(name: &str, conditions: &[(&str, &str, i64)]) -> Value {
+    let conditions: Vec<_> = conditions
+        .iter()
+        .map(|(kind, status, generation)| {
+            json!({"type": kind, "status": status, "observedGeneration": generation, "reason": "Why", "message": "so"})
+        })
+        .collect();
+    json!({"parentRef": {"name": name}, "controllerName": "example.com/gateway", "conditions": conditions})
+}
+
+#[test]
+fn acceptance_is_that_of_every_counted_parent_at_the_present_generation() {
+    let mut document = route(json!([shared_rule()]));
+    document["spec"]["parentRefs"] = json!([{"name": "edge"}, {"name": "never"}]);
+    let yes = [("Accepted", "True", 3), ("ResolvedRefs", "True", 3)];
+    let never = parent("never", &[("Accepted", "False", 3)]);
+    document["status"]["parents"] = json!([parent("edge", &yes), never]);
+    let frozen = http().freeze(&document, &["checkout".to_owned()], &[], 100).unwrap();
+    let state = |parents: Value| {
+        let mut document = document.clone();
+        document["status"]["parents"] = parents;
+        let state = http().read(&document, &frozen, Some("bcd"), 100);
+        (state.accepted, state.refs_unresolved, state.waiting_for.unwrap_or_default())
+    };
+    assert_eq!(state(json!([parent("edge", &yes), never])), (true, false, String::new()));
+    let cases = [
+        (json!([never]), false, "Gateway edge (example.com/gateway) does not report on the route"),
+        (
+            json!([parent("edge", &[("Accepted", "True", 3), ("ResolvedRefs", "True", 2)])]),
+            false,
+            "ResolvedRefs of Gateway edge (example.com/gateway) is for generation 2 of the route, which is at 3",
+        ),
+        (
+            json!([parent("edge", &[("Accepted", "True", 3), ("ResolvedRefs", "False", 3)])]),
+            true,
+            "ResolvedRefs of Gateway edge (example.com/gateway) is False (Why): so",
+        ),
+    ];
+    for (parents, unresolved, message) in cases {
+        assert_eq!(state(parents), (false, unresolved, message.to_owned()));
+    }
+    document["spec"]["parentRefs"] = json!([{"name": "never"}]);
+    assert!(
+        http().read(&document, &frozen, Some("bcd"), 100).accepted,
+        "a parent that was taken out is not waited for"
+    );
+}
