@@ -127,9 +127,9 @@ impl Space {
     }
 
     /// As a HorizontalPodAutoscaler scales.
-    pub async fn scale(&self, name: &str, replicas: u32) {
+    pub async fn scale(&self, kind: Kind, name: &str, replicas: u32) {
         let patch = Patch::Merge(json!({"spec": {"replicas": replicas}}));
-        self.api(ROLLOUT).patch_scale(name, &PatchParams::default(), &patch).await.expect("the Rollout is scaled");
+        self.api(kind).patch_scale(name, &PatchParams::default(), &patch).await.expect("it is scaled");
     }
 
     pub async fn create(&self, kind: Kind, document: Value) -> Result<Value, kube::Error> {

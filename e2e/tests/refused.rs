@@ -52,7 +52,8 @@ fn manifest(path: PathBuf) -> Manifest {
 
 /// One kubectl for many files: its answer to each, which is `created`, `configured` or the sentence of a refusal.
 fn answers(space: &Space, manifests: &[&Manifest], dry_run: bool) -> BTreeMap<PathBuf, String> {
-    let paths: Vec<String> = manifests.iter().map(|manifest| format!("--filename={}", manifest.path.display())).collect();
+    let paths: Vec<String> =
+        manifests.iter().map(|manifest| format!("--filename={}", manifest.path.display())).collect();
     let mut arguments = vec!["apply", if dry_run { "--dry-run=server" } else { "--dry-run=none" }];
     arguments.extend(paths.iter().map(String::as_str));
     let (_, said) = space.kubectl(&arguments);
@@ -134,7 +135,7 @@ async fn a_missing_service_and_route_are_named_together_and_nothing_is_created_u
     let mut stray = app.route();
     stray["spec"]["rules"][0]["backendRefs"][0]["name"] = json!("another");
     space.apply_as("owner", false, HTTP_ROUTE, stray).await.expect("the route is applied");
-    until_stalled(&space, "RouteWithoutRule", &["HTTPRoute app", "Service app"]).await;
+    until_stalled(&space, "RouteWithoutRule", &["HTTPRoute", "Service app"]).await;
     assert_eq!(counts(&space).await, (0, 0, 0), "nothing was created");
     space.apply_as("owner", false, HTTP_ROUTE, app.route()).await.expect("the route is applied");
     space.until_healthy("app", 60).await;
