@@ -10,6 +10,8 @@ pub struct Application {
     pub name: String,
     pub host: String,
     pub replicas: u32,
+    /// An HPA has spec.replicas: the owner's manifest leaves it out.
+    pub scaled: bool,
     pub version: String,
     /// Environment of the demo application besides VERSION.
     pub environment: Vec<(String, String)>,
@@ -32,6 +34,7 @@ impl Application {
             name: "app".into(),
             host: format!("{}.example", space.namespace),
             replicas: 3,
+            scaled: false,
             version: "v1".into(),
             environment: Vec::new(),
             steps: json!([{"weight": 20, "bake": "1s"}, {"weight": 50, "bake": "1s"}]),
@@ -123,6 +126,9 @@ impl Application {
             "strategy": self.strategy.clone().unwrap_or(canary),
             "progressDeadline": self.progress_deadline,
         });
+        if !self.scaled && !self.deployment_ref {
+            spec["replicas"] = json!(self.replicas);
+        }
         if !self.metrics.as_array().is_none_or(Vec::is_empty) {
             spec["analysis"] = json!({"metrics": self.metrics});
         }
@@ -132,7 +138,7 @@ impl Application {
         json!({"apiVersion": "tidegate.io/v1alpha1", "kind": "Rollout", "metadata": {"name": self.name}, "spec": spec})
     }
 
-    /// Everything, as its owner applies it. `spec.replicas` is written once by scaling, as an HPA would, so that no owner holds it.
+    /// Everything, as its owner applies it.
     pub async fn apply(&self, space: &Space) {
         space.apply_as("owner", false, SERVICE, self.service()).await.expect("the Service is applied");
         if self.routed {
@@ -140,16 +146,19 @@ impl Application {
         }
         if self.deployment_ref {
             space.apply_as("owner", false, DEPLOYMENT, self.deployment()).await.expect("the Deployment is applied");
+            space.scale(DEPLOYMENT, &self.name, self.replicas).await;
         }
         self.release(space).await;
+        if self.scaled {
+            space.scale(ROLLOUT, &self.name, self.replicas).await;
+        }
     }
 
-    /// The Rollout as it is now, applied by its owner.
+    /// The Rollout (and the referenced Deployment) as it is now, applied by its owner.
     pub async fn release(&self, space: &Space) {
-        let exists = space.get(ROLLOUT, &self.name).await.is_some();
-        space.apply_as("owner", false, ROLLOUT, self.rollout()).await.expect("the Rollout is applied");
-        if !exists {
-            space.scale(&self.name, self.replicas).await;
+        if self.deployment_ref {
+            space.apply_as("owner", false, DEPLOYMENT, self.deployment()).await.expect("the Deployment is applied");
         }
+        space.apply_as("owner", false, ROLLOUT, self.rollout()).await.expect("the Rollout is applied");
     }
 }

@@ -9,7 +9,7 @@ use std::{
 
 use serde::Deserialize;
 
-use super::space::lab;
+use super::{Space, space::lab};
 
 /// Answers by version, then by code. Transport errors have no version.
 pub type Counts = BTreeMap<String, BTreeMap<String, u64>>;
@@ -68,6 +68,19 @@ impl Load {
             .spawn()
             .expect("the load generator starts");
         Self { child: Some(child), file }
+    }
+
+    /// The same, once the gateway answers this host with 200 three times in a row.
+    pub async fn when_served(space: &Space, host: &str, rate: u32) -> Self {
+        let client = reqwest::Client::new();
+        let answer = async || {
+            let request = client.get(lab("TIDEGATE_LAB_GATEWAY")).header("Host", host);
+            request.send().await.is_ok_and(|answer| answer.status() == 200)
+        };
+        space
+            .until(&format!("{host} to be served"), 30, async || answer().await && answer().await && answer().await)
+            .await;
+        Self::start(host, rate)
     }
 
     /// The count so far (written once a second).

@@ -3,7 +3,7 @@
 //!
 //! It asserts nothing about Tidegate.
 
-#![allow(dead_code)]
+#![allow(dead_code, unused_imports)]
 
 pub mod application;
 pub mod controller;

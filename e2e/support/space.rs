@@ -9,7 +9,7 @@ use kube::{
     core::{ApiResource, GroupVersionKind},
 };
 use serde_json::{Value, json};
-use tidegate::controller::{Kind, METRICS_PROVIDER, NAMESPACE, ROLLOUT, RUN};
+use tidegate::controller::{HTTP_ROUTE, Kind, METRICS_PROVIDER, NAMESPACE, ROLLOUT, RUN};
 use tokio::time::{Instant, sleep};
 
 /// How often a wait looks again.
@@ -106,6 +106,20 @@ impl Space {
         Ok(serde_json::to_value(object).expect("an object is JSON"))
     }
 
+    /// RFC 6902, by this field manager.
+    pub async fn json_patch(
+        &self,
+        manager: &str,
+        kind: Kind,
+        name: &str,
+        operations: Value,
+    ) -> Result<Value, kube::Error> {
+        let params = PatchParams { field_manager: Some(manager.into()), ..PatchParams::default() };
+        let patch: Patch<()> = Patch::Json(serde_json::from_value(operations).expect("JSON patch operations"));
+        let object = self.api(kind).patch(name, &params, &patch).await?;
+        Ok(serde_json::to_value(object).expect("an object is JSON"))
+    }
+
     pub async fn merge(&self, kind: Kind, name: &str, patch: Value) -> Result<Value, kube::Error> {
         let params = PatchParams { field_manager: Some("someone".into()), ..PatchParams::default() };
         let object = self.api(kind).patch(name, &params, &Patch::Merge(patch)).await?;
@@ -113,9 +127,9 @@ impl Space {
     }
 
     /// As a HorizontalPodAutoscaler scales.
-    pub async fn scale(&self, name: &str, replicas: u32) {
+    pub async fn scale(&self, kind: Kind, name: &str, replicas: u32) {
         let patch = Patch::Merge(json!({"spec": {"replicas": replicas}}));
-        self.api(ROLLOUT).patch_scale(name, &PatchParams::default(), &patch).await.expect("the Rollout is scaled");
+        self.api(kind).patch_scale(name, &PatchParams::default(), &patch).await.expect("it is scaled");
     }
 
     pub async fn create(&self, kind: Kind, document: Value) -> Result<Value, kube::Error> {
@@ -163,6 +177,34 @@ impl Space {
             let Some(rollout) = self.get(ROLLOUT, name).await else { return false };
             let status = &rollout["status"];
             status["observedGeneration"] == rollout["metadata"]["generation"] && status["phase"] == "Healthy"
+        })
+        .await;
+    }
+
+    /// The release of this id has this outcome and nothing goes on any more.
+    pub async fn until_outcome(&self, name: &str, release: &str, outcome: &str, seconds: u64) {
+        self.until(&format!("{release} to be {outcome}"), seconds, async || {
+            let status = self.status(name).await;
+            let rests = status["phase"] == "Healthy" || status["phase"] == "Degraded";
+            rests && status["release"]["id"] == release && status["release"]["outcome"] == outcome
+        })
+        .await;
+    }
+
+    /// The gateway has accepted the present generation of this HTTPRoute.
+    pub async fn until_accepted(&self, route: &str, seconds: u64) {
+        self.until("the route to be accepted", seconds, async || {
+            let route = self.get(HTTP_ROUTE, route).await.unwrap_or_default();
+            let parents = route["status"]["parents"].as_array().cloned().unwrap_or_default();
+            let accepted = |parent: &Value| {
+                let conditions = parent["conditions"].as_array().cloned().unwrap_or_default();
+                conditions.iter().any(|row| {
+                    row["type"] == "Accepted"
+                        && row["status"] == "True"
+                        && row["observedGeneration"] == route["metadata"]["generation"]
+                })
+            };
+            parents.iter().any(accepted)
         })
         .await;
     }

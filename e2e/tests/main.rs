@@ -3,7 +3,9 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod facts;
 mod promote;
+mod refused;
 
 /// The binary under test.
 pub const TIDEGATE: &str = env!("CARGO_BIN_EXE_tidegate");

@@ -1,7 +1,7 @@
 //! A good version is promoted without a failed request, in every shape of workload and traffic.
 
 use serde_json::json;
-use tidegate::controller::{DEPLOYMENT, HTTP_ROUTE, SERVICE};
+use tidegate::controller::{HTTP_ROUTE, SERVICE};
 
 use crate::{
     TIDEGATE,
@@ -17,9 +17,6 @@ async fn promote(space: &Space, mut app: Application) {
     let load = app.routed.then(|| Load::start(&app.host, 100));
     rhythm(1.5).await;
     app.version = "v2".into();
-    if app.deployment_ref {
-        space.apply_as("owner", false, DEPLOYMENT, app.deployment()).await.expect("the Deployment is applied");
-    }
     app.release(space).await;
     space
         .until("v2 to be promoted", 120, async || {

@@ -24,12 +24,16 @@ pub(super) fn resolve(gathered: &Gathered) -> Result<ResolvedAnalysis, Vec<Refus
     }
     let analysis = analysis.unwrap_or_default();
     let templates = templates(gathered, &analysis)?;
-    let mut resolved = measure::resolve(&analysis, &templates, budget.as_ref())?;
-    if !resolved.metrics.is_empty() {
-        let (name, _) = provider(gathered, analysis.provider.as_deref()).map_err(|refusal| vec![refusal])?;
-        resolved.provider = Some(name);
+    // Templates have metrics, also those that are missing yet.
+    let measures = !analysis.metrics.is_empty() || !analysis.templates.is_empty();
+    let provider = measures.then(|| provider(gathered, analysis.provider.as_deref()));
+    match (measure::resolve(&analysis, &templates, budget.as_ref()), provider) {
+        (Ok(resolved), None) => Ok(resolved),
+        (Ok(resolved), Some(Ok((name, _)))) => Ok(ResolvedAnalysis { provider: Some(name), ..resolved }),
+        (Ok(_), Some(Err(refusal))) => Err(vec![refusal]),
+        (Err(refusals), None | Some(Ok(_))) => Err(refusals),
+        (Err(refusals), Some(Err(refusal))) => Err(refusals.into_iter().chain([refusal]).collect()),
     }
-    Ok(resolved)
 }
 
 type Templates = Vec<(TemplateKind, String, AnalysisTemplateSpec)>;

@@ -30,6 +30,7 @@ pub(super) fn all(
     routes: &Routes,
 ) -> Refusals {
     let mut refusals = Refusals::default();
+    refusals.missing(services, routes);
     for view in &services.views {
         let Seen::Known(document) = seen(gathered.objects.get(&(SERVICE, view.name.clone()))) else { continue };
         if let Some(template) = template {
@@ -54,6 +55,18 @@ fn preview(gathered: &Gathered, rollout: &RolloutView) -> Option<Refusal> {
 }
 
 impl Refusals {
+    /// Neither may be absent when something starts; what was read before and is gone now is the engine's to follow.
+    fn missing(&mut self, services: &Services, routes: &Routes) {
+        for service in services.views.iter().filter(|service| service.state.is_absent()) {
+            let message = format!("spec.traffic.services: Service {} does not exist", service.name);
+            self.found.push(Refusal { reason: Reason::ServiceMissing, message });
+        }
+        for route in routes.views.iter().filter(|route| route.state.is_absent()) {
+            let message = format!("spec.traffic.routes: {} {} does not exist", route.kind, route.name);
+            self.found.push(Refusal { reason: Reason::RouteMissing, message });
+        }
+    }
+
     /// Another Rollout names the same Service: the older one has it.
     fn services_taken(&mut self, gathered: &Gathered, rollout: &RolloutView, services: &Services) {
         let others = match &gathered.rollouts {
