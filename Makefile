@@ -16,12 +16,12 @@ $(LAB): $(shell find e2e/lab -name '*.go' -o -name 'go.*') $(shell find e2e/lab/
 
 demo: ## v2 promoted under load, v3 taken back by the error budget, v4 by the deadline
 	@echo "make demo: about 30 min on 2 cores the first time, nearly all of it builds; under 8 min after that"
-	$(CARGO) build --release --bin tidegate --example demo
+	$(CARGO) build --locked --bin tidegate --example demo
 	$(MAKE) --no-print-directory $(LAB)
-	TIDEGATE_BIN=$(CURDIR)/target/release/tidegate $(LAB) run -- target/release/examples/demo
+	TIDEGATE_BIN=$(CURDIR)/target/debug/tidegate $(LAB) run -- target/debug/examples/demo
 
 lab: $(LAB) ## A cluster to play with, until Ctrl-C
-	$(CARGO) build --release --bin tidegate
+	$(CARGO) build --locked --bin tidegate
 	$(LAB) up
 
 test: check unit lab-test lab-test-alone ## Everything that CI runs

@@ -147,10 +147,9 @@ impl Application {
     /// The Rollout as it is now, applied by its owner.
     pub async fn release(&self, space: &Space) {
         let exists = space.get(ROLLOUT, &self.name).await.is_some();
-        let mut rollout = self.rollout();
-        if !exists && !self.deployment_ref {
-            rollout["spec"]["replicas"] = json!(self.replicas);
+        space.apply_as("owner", false, ROLLOUT, self.rollout()).await.expect("the Rollout is applied");
+        if !exists {
+            space.scale(&self.name, self.replicas).await;
         }
-        space.apply_as("owner", false, ROLLOUT, rollout).await.expect("the Rollout is applied");
     }
 }

@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Metric;
-use super::schema::{DNS_SUBDOMAIN, WORD, rule};
+use super::schema::{ARGUMENT, DNS_SUBDOMAIN, rule};
 
 /// The evidence that judges a new revision.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -85,7 +85,7 @@ pub enum TemplateKind {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Arg {
     /// The argument's name, used as `{{ args.NAME }}`.
-    #[schemars(length(max = 63), regex(pattern = WORD))]
+    #[schemars(length(max = 63), regex(pattern = ARGUMENT))]
     pub name: String,
     /// Its value; in a template, its default. Absent in a template: the Rollout must give one.
     #[serde(default, skip_serializing_if = "Option::is_none")]

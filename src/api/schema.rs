@@ -9,8 +9,10 @@ use serde_json::{Value, json};
 pub const DNS_SUBDOMAIN: &str = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$";
 /// A DNS-1035 label: Services and Rollouts, because a revision's Service is named after them.
 pub const DNS_1035: &str = r"^[a-z]([-a-z0-9]*[a-z0-9])?$";
-/// Names of metrics, gates and arguments, which stand in commands, labels of our own metrics and placeholders.
+/// Names of metrics and gates, which stand in commands and in labels of our own metrics.
 pub const WORD: &str = r"^[A-Za-z0-9]([-_.A-Za-z0-9]*[A-Za-z0-9])?$";
+/// Names of arguments, which stand in placeholders: no dot, it separates there.
+pub const ARGUMENT: &str = r"^[A-Za-z0-9]([-_A-Za-z0-9]*[A-Za-z0-9])?$";
 /// A comparison with a number, such as `>= 0.99`.
 pub const COMPARISON: &str = r"^ *(<=|>=|<|>|==|!=) *[-+]?[0-9]{1,18}(\.[0-9]{1,18})?([eE][-+]?[0-9]{1,3})? *$";
 

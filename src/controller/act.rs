@@ -38,7 +38,7 @@ const LOWERING_TRIES: usize = 3;
 const LOWERING_PAUSE: Duration = Duration::from_millis(200);
 /// If the record of an abort cannot be written for this long, the routes are lowered without it: waiting costs requests,
 /// and lowering is right whatever the record says.
-const ABORT_PATIENCE: Duration = Duration::from_secs(1);
+pub const ABORT_PATIENCE: Duration = Duration::from_secs(1);
 /// Tries to write the record of an abort.
 const ABORT_TRIES: usize = 5;
 
@@ -60,6 +60,8 @@ pub struct Site<'p> {
     pub documents: &'p mut Documents,
     pub memory: &'p mut Memory,
     pub now: &'p Moment,
+    /// Normally [`ABORT_PATIENCE`].
+    pub patience: Duration,
     /// Writes that were made.
     pub writes: usize,
 }
@@ -100,14 +102,14 @@ impl Site<'_> {
                 match runs::write(self.cluster, self.world, self.documents, name, status).await {
                     Err(error) if tries < ABORT_TRIES && !matches!(error, ClusterError::Conflict { .. }) => {
                         tries += 1;
-                        tokio::time::sleep(ABORT_PATIENCE / 4).await;
+                        tokio::time::sleep(self.patience / 4).await;
                     }
                     answer => return answer,
                 }
             }
         };
         tokio::pin!(record);
-        if let Ok(answer) = tokio::time::timeout(ABORT_PATIENCE, record.as_mut()).await
+        if let Ok(answer) = tokio::time::timeout(self.patience, record.as_mut()).await
             && !matches!(answer, Err(ref error) if !matches!(error, ClusterError::Conflict { .. }))
         {
             return answer;

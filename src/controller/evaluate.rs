@@ -119,7 +119,8 @@ impl Evaluators {
         status: &RolloutRunStatus,
     ) -> Job {
         let name = provider.as_ref().map(|(name, _)| name.clone()).unwrap_or_default();
-        let places = lock(&self.places).entry(name).or_insert_with(|| Arc::new(Semaphore::new(PROVIDER_PLACES))).clone();
+        let places =
+            lock(&self.places).entry(name).or_insert_with(|| Arc::new(Semaphore::new(PROVIDER_PLACES))).clone();
         let settled = status.settled_at.as_deref().and_then(seconds);
         Job {
             order: Order {
@@ -217,9 +218,7 @@ impl Look {
 
 /// The verdict says something else: the pass has to know at once.
 fn news(old: &EvidenceView, new: &EvidenceView) -> bool {
-    old.seq != new.seq
-        || old.verdict.judgement != new.verdict.judgement
-        || old.verdict.reason != new.verdict.reason
+    old.seq != new.seq || old.verdict.judgement != new.verdict.judgement || old.verdict.reason != new.verdict.reason
 }
 
 /// The provider, built again when its administrator has changed it.
@@ -269,9 +268,13 @@ mod tests {
         let first = Look::due(&order(), 1_012, None).unwrap();
         assert_eq!(first, Look { seq: 3, at: 1_012, ready_until: 1_000, watermark: 0 });
         let read = Look { watermark: 1_000, ..first };
-        for (now, last, due) in
-            [(1_013, read, false), (1_021, read, false), (1_022, read, true), (1_014, first, false), (1_017, first, true)]
-        {
+        for (now, last, due) in [
+            (1_013, read, false),
+            (1_021, read, false),
+            (1_022, read, true),
+            (1_014, first, false),
+            (1_017, first, true),
+        ] {
             assert_eq!(Look::due(&order(), now, Some(last)).is_some(), due, "{now} {last:?}");
         }
         assert!(Look::due(&Order { seq: 4, ..order() }, 1_013, Some(read)).is_some());

@@ -34,7 +34,7 @@ pub use pass::{Shell, reconcile};
 pub use queue::{DEBOUNCE, Queue};
 pub use run::{Args, RunError, run};
 
-use act::{Site, dry_run, refuse_orphans, status_patch};
+use act::{ABORT_PATIENCE, Site, dry_run, refuse_orphans, status_patch};
 use documents::Documents;
 use evaluate::Evaluators;
 use events::Events;

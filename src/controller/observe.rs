@@ -108,7 +108,7 @@ fn documents(gathered: &Gathered) -> Documents {
 }
 
 /// A document that was read, is not there, or could not be read.
-fn seen<'d>(read: Option<&'d Result<Option<Value>, ClusterError>>) -> Seen<&'d Value> {
+fn seen(read: Option<&Result<Option<Value>, ClusterError>>) -> Seen<&Value> {
     match read {
         Some(Ok(Some(document))) => Seen::Known(document),
         Some(Ok(None)) | None => Seen::Absent,

@@ -7,8 +7,9 @@ use std::{sync::Arc, time::Duration};
 use serde_json::Value;
 
 use super::{
-    Cluster, ClusterError, Documents, Evaluation, Evaluators, Events, Key, Memories, Memory, Metrics, Moment, Observation, Outcome, ROLLOUT,
-    Site, dry_run, gather, observe, open_run, refuse_orphans, report, settle, status_patch,
+    ABORT_PATIENCE, Cluster, ClusterError, Documents, Evaluation, Evaluators, Events, Key, Memories, Memory, Metrics,
+    Moment, Observation, Outcome, ROLLOUT, Site, dry_run, gather, observe, open_run, refuse_orphans, report, settle,
+    status_patch,
 };
 use crate::{
     engine::{Decision, RunWrite, World, decide, laws},
@@ -56,9 +57,10 @@ pub async fn reconcile(shell: &Shell, key: &Key, now: Moment) -> Option<Duration
             };
         }
         Err(error) => {
-            shell.metrics.reconcile_error("observe");
-            tracing::debug!(rollout = %key, %error, "the Rollout cannot be read");
-            return Some(LAST_RETRY);
+            let mut memory = shell.memories.take(key);
+            let next = failed(shell, key, &mut memory, "observe", &error);
+            shell.memories.put(key, memory);
+            return Some(next);
         }
     };
     let mut memory = shell.memories.take(key);
@@ -84,8 +86,15 @@ async fn pass(shell: &Shell, key: &Key, rollout: Value, memory: &mut Memory, now
     for law in &broken {
         shell.metrics.law_broken(law.law);
     }
-    let mut site =
-        Site { cluster: &*shell.cluster, world: &world, documents: &mut documents, memory, now, writes: 0 };
+    let mut site = Site {
+        cluster: &*shell.cluster,
+        world: &world,
+        documents: &mut documents,
+        memory,
+        now,
+        patience: ABORT_PATIENCE,
+        writes: 0,
+    };
     let outcome = if broken.is_empty() { site.carry_out(&decision).await } else { Outcome::Forbidden(broken) };
     let wrote = site.writes > 0;
     memory.learn(&decision.facts);

@@ -1,12 +1,16 @@
 //! The shell against a small cluster in memory: what a failed read, a conflict and a refused write lead to.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use serde_json::{Value, json};
 
 use super::{
-    ClusterError, DEPLOYMENT, Documents, HTTP_ROUTE, Memory, Moment, Outcome, POD, ROLLOUT, RUN, SERVICE, act::Site,
-    fake::Fake, gather, observe, settle,
+    ACTION, ClusterError, DEPLOYMENT, Documents, Evaluators, Events, HTTP_ROUTE, Key, Memory, Metrics, Moment, Outcome,
+    POD, Queue, ROLLOUT, RUN, SERVICE, Shell, act::Site, fake::Fake, gather, observe, reconcile, settle,
 };
 use crate::{
     api::{Percent, Reason, RolloutRunSpec, RolloutRunStatus, RunPhase, RunRoute, Span},
@@ -108,7 +112,7 @@ fn decision(world: &World, run: Option<RunWrite>, actions: Vec<Action>) -> Decis
         status: world.rollout.status.clone(),
         notes: Vec::new(),
         facts: BTreeSet::new(),
-        wake: std::time::Duration::from_secs(5),
+        wake: Duration::from_secs(5),
     }
 }
 
@@ -137,7 +141,8 @@ fn canary_weight(fake: &Fake, name: &str) -> Value {
 
 async fn carry_out(fake: &Fake, world: &World, documents: &mut Documents, decision: &Decision) -> Outcome {
     let (mut memory, now) = (Memory::default(), now());
-    let mut site = Site { cluster: fake, world, documents, memory: &mut memory, now: &now, writes: 0 };
+    let mut site =
+        Site { cluster: fake, world, documents, memory: &mut memory, now: &now, patience: Duration::ZERO, writes: 0 };
     site.carry_out(decision).await
 }
 
@@ -319,4 +324,56 @@ async fn the_source_is_known_by_equality_and_not_by_its_hash() {
     let (world, _) = look(&fake, &mut Memory::default()).await.unwrap();
     let Seen::Known(source) = &world.source else { panic!("{:?}", world.source) };
     assert_eq!(source.revision, "oldname");
+}
+
+fn shell(fake: &Arc<Fake>) -> Shell {
+    let metrics = Arc::new(Metrics::default());
+    let (events, _) = Events::new(metrics.clone());
+    let evaluators = Evaluators::new(Arc::new(Queue::default()), Instant::now());
+    Shell::new(fake.clone(), metrics, events, evaluators)
+}
+
+#[tokio::test]
+async fn passes_over_a_rollout_come_to_rest() {
+    let fake = Arc::new(Fake::with([
+        (ROLLOUT, rollout()),
+        (SERVICE, service("checkout")),
+        (HTTP_ROUTE, route("a", [1, 0])),
+        (HTTP_ROUTE, route("b", [1, 0])),
+    ]));
+    let (shell, key) = (shell(&fake), Key::new("shop", "checkout"));
+    for pass in 0..12 {
+        let now = Moment { millis: pass * 5_000, ..now() };
+        assert!(reconcile(&shell, &key, now).await.is_some());
+    }
+    let writes = fake.writes();
+    assert!(writes.iter().any(|write| write.starts_with("create Deployment checkout-")), "{writes:?}");
+    assert!(fake.read(ROLLOUT, "shop", "checkout").unwrap()["status"]["phase"].is_string());
+    assert!(reconcile(&shell, &key, Moment { millis: 65_000, ..now() }).await.is_some());
+    assert_eq!(fake.writes(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn an_action_for_a_rollout_that_is_not_there_is_refused_with_a_sentence() {
+    let action = json!({
+        "metadata": {"name": "promote-1", "namespace": "shop"},
+        "spec": {"type": "Promote", "rollout": "chekout"},
+    });
+    let fake = Arc::new(Fake::with([(ACTION, action)]));
+    assert_eq!(reconcile(&shell(&fake), &Key::new("shop", "chekout"), now()).await, None);
+    let status = &fake.read(ACTION, "shop", "promote-1").unwrap()["status"];
+    assert_eq!(status["outcome"], "Refused");
+    assert!(status["message"].as_str().unwrap().contains("no Rollout chekout in namespace shop"), "{status}");
+}
+
+#[tokio::test]
+async fn an_api_server_that_is_away_is_asked_again_soon() {
+    let fake = Arc::new(cluster());
+    fake.fail("list RolloutRun", unavailable("runs"), 3);
+    let (shell, key) = (shell(&fake), Key::new("shop", "checkout"));
+    let mut waits = Vec::new();
+    for _ in 0..3 {
+        waits.push(reconcile(&shell, &key, now()).await.unwrap().as_millis());
+    }
+    assert_eq!((waits, fake.writes()), (vec![50, 100, 200], Vec::new()));
 }

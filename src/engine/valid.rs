@@ -12,7 +12,8 @@ use super::valid_metrics::check_metrics;
 use super::valid_steps::{check_gates, check_replicas, check_rising};
 use super::{Refusal, ValidRollout};
 use crate::api::{
-    ErrorBudget, Percent, PlanStep, ROLLOUT_NAME_MAX, Replicas, RolloutSpec, Route, Span, Strategy, Traffic,
+    AnalysisSpec, ErrorBudget, Percent, PlanStep, ROLLOUT_NAME_MAX, Replicas, RolloutSpec, Route, Span, Strategy,
+    Traffic,
 };
 
 const WARM: Span = Span::seconds(5);
@@ -35,8 +36,7 @@ pub fn validate(name: &str, spec: &RolloutSpec) -> Result<ValidRollout, Vec<Refu
     check_traffic(&mut problems, &spec.traffic);
     let (steps, soak, known_in_steps) = compile(&mut problems, &spec.strategy);
     if let Some(analysis) = &spec.analysis {
-        problems.at_most("spec.analysis.metrics", analysis.metrics.len(), METRICS_MAX);
-        check_metrics(&mut problems, "spec.analysis.metrics", &analysis.metrics);
+        check_analysis(&mut problems, analysis);
     }
     if let Some(budget) = &spec.error_budget {
         check_budget(&mut problems, budget);
@@ -192,6 +192,19 @@ fn compile(problems: &mut Problems, strategy: &Strategy) -> (Vec<PlanStep>, Span
     };
     let full = PlanStep { weight: Percent::FULL, ..PlanStep::default() };
     (vec![dark, full], blue_green.soak.unwrap_or_default(), blue_green.known_revision == Steps)
+}
+
+fn check_analysis(problems: &mut Problems, analysis: &AnalysisSpec) {
+    problems.at_most("spec.analysis.metrics", analysis.metrics.len(), METRICS_MAX);
+    check_metrics(problems, "spec.analysis.metrics", &analysis.metrics);
+    for (index, template) in analysis.templates.iter().enumerate() {
+        let path = format!("spec.analysis.templates[{index}]");
+        problems.present(&format!("{path}.name"), &template.name);
+        problems.unique(&format!("{path}.args"), template.args.iter().map(|arg| arg.name.as_str()));
+        for (index, arg) in template.args.iter().enumerate().filter(|(_, arg)| arg.value.is_none()) {
+            problems.add(format!("{path}.args[{index}].value is missing: write the value of argument {}", arg.name));
+        }
+    }
 }
 
 fn check_budget(problems: &mut Problems, budget: &ErrorBudget) {

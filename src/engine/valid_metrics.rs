@@ -2,7 +2,10 @@
 
 use super::Refusal;
 use super::problems::Problems;
-use crate::api::{Metric, RatioMetric, ThresholdMetric};
+use crate::{
+    api::{Metric, RatioMetric, ThresholdMetric},
+    stats::Condition,
+};
 
 /// Every problem of these metrics; `path` is where they are written, for example `spec.metrics`.
 pub fn metric_refusals(path: &str, metrics: &[Metric]) -> Vec<Refusal> {
@@ -43,6 +46,11 @@ fn check_ratio(problems: &mut Problems, path: &str, ratio: &RatioMetric) {
 
 fn check_threshold(problems: &mut Problems, path: &str, threshold: &ThresholdMetric) {
     problems.exactly_one(path, &[("success", threshold.success.is_some()), ("failure", threshold.failure.is_some())]);
+    for (key, condition) in [("success", &threshold.success), ("failure", &threshold.failure)] {
+        if let Some(error) = condition.as_ref().and_then(|text| text.parse::<Condition>().err()) {
+            problems.add(format!("{path}.{key}: {error}"));
+        }
+    }
     problems.not_zero(&format!("{path}.interval"), threshold.interval);
     if threshold.count == Some(0) {
         problems.add(format!("{path}.count is 0, at least 1 is needed"));

@@ -25,6 +25,4 @@ pub use provider::{Labels, Provider, Sample, Series, WhyNot};
 pub use resolve::resolve;
 
 #[cfg(test)]
-mod fake;
-#[cfg(test)]
 mod tests;

@@ -27,6 +27,8 @@ const DEFAULT_TIMEOUT: Span = Span::seconds(5);
 pub enum PrometheusError {
     #[error("failed to read the certificates in caBundle")]
     CaBundle(#[source] reqwest::Error),
+    #[error("failed to find a certificate in caBundle: write them as PEM")]
+    EmptyBundle,
     #[error("failed to build the HTTP client")]
     Client(#[source] reqwest::Error),
     #[error("failed to use address {0:?}: write it with its scheme, such as https://prometheus.monitoring.svc:9090")]
@@ -51,6 +53,10 @@ impl Prometheus {
         let mut builder = reqwest::Client::builder().timeout(timeout).redirect(redirect::Policy::none());
         if let Some(bundle) = &spec.ca_bundle {
             let certificates = Certificate::from_pem_bundle(bundle.as_bytes()).map_err(PrometheusError::CaBundle)?;
+            // Without a certificate every server would be refused, and the reason would look like an outage.
+            if certificates.is_empty() {
+                return Err(PrometheusError::EmptyBundle);
+            }
             builder = builder.tls_certs_only(certificates);
         }
         let http = builder.build().map_err(PrometheusError::Client)?;
@@ -111,3 +117,6 @@ impl Provider for Prometheus {
         read_series(&self.ask(&format!("{selector}\n[{}s]", (to - from).max(1)), to).await?)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,10 +1,15 @@
 //! Whole evaluations against a fake metrics server that holds counters.
 
+mod fake;
+mod pods;
+
 use std::collections::BTreeMap;
 
 use futures::FutureExt;
 
-use super::{fake::Fake, *};
+use fake::Fake;
+
+use super::*;
 use crate::{
     api::{ErrorBudget, LatencyMetric, Metric, Percent, RatioMetric, Reason, Span, ThresholdMetric},
     engine::EvidenceView,

@@ -76,8 +76,12 @@ pub(super) fn provider(gathered: &Gathered, name: Option<&str>) -> Result<(Strin
     };
     match readable.find(|(found, _)| *found == name) {
         Some((_, spec)) if allows(&spec, namespace) => Ok((name.to_owned(), spec)),
-        Some(_) => Err(missing(format!("MetricsProvider {name} does not allow namespace {namespace}: add it to spec.namespaces"))),
-        None => Err(missing(format!("MetricsProvider {name} does not exist: create it, or correct spec.analysis.provider"))),
+        Some(_) => Err(missing(format!(
+            "MetricsProvider {name} does not allow namespace {namespace}: add it to spec.namespaces"
+        ))),
+        None => {
+            Err(missing(format!("MetricsProvider {name} does not exist: create it, or correct spec.analysis.provider")))
+        }
     }
 }
 

@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::{super::route_kind, Gathered, seen};
+use super::{Gathered, seen};
 use crate::{
     api::{PlanStep, Reason, RunRoute},
+    controller::route_kind,
     engine::{Refusal, RolloutView, RouteState, RouteView, RunView, Seen},
     traffic::{Router, router, weight_total},
     workload::{

@@ -1,4 +1,4 @@
-//! Queries are filled and checked as they should be, with whatever people write.
+//! Templates filled in with values of every kind; random ones keep the query's shape.
 
 use proptest::prelude::*;
 

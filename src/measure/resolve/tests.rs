@@ -1,4 +1,4 @@
-//! What a run freezes of an analysis, and everything that is refused of one.
+//! Analyses with templates, and everything that can be wrong with them.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! What the judge says of which evidence. How evidence comes about is not tested here.
+//! The precedence of the verdicts, and their sentences.
 
 use super::*;
 use crate::{

@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, sync::Mutex};
 
 use async_trait::async_trait;
 
-use super::{Labels, Provider, Sample, Series, WhyNot};
+use crate::measure::{Labels, Provider, Sample, Series, WhyNot};
 
 /// Counters by selector; a selector that it does not hold has no series.
 #[derive(Default)]
@@ -15,6 +15,8 @@ pub struct Fake {
     pub values: BTreeMap<String, Vec<f64>>,
     /// Answers of queries that contain a text.
     pub faults: Vec<(&'static str, WhyNot)>,
+    /// Pods that `count_over_time` finds.
+    pub seen_pods: Vec<&'static str>,
     pub asked: Mutex<Vec<String>>,
 }
 
@@ -30,6 +32,10 @@ impl Fake {
 impl Provider for Fake {
     async fn instant(&self, query: &str, at: i64) -> Result<Vec<Sample>, WhyNot> {
         self.fault(query)?;
+        if query.starts_with("count_over_time") {
+            let labels = |pod: &&str| Labels::from([("pod".to_owned(), (*pod).to_owned())]);
+            return Ok(self.seen_pods.iter().map(|pod| Sample { labels: labels(pod), ..Sample::default() }).collect());
+        }
         let values = self.values.iter().find(|(text, _)| query.contains(text.as_str())).map(|(_, values)| values);
         let sample = |value: &f64| Sample { labels: Labels::new(), timestamp_ms: at * 1_000, value: *value };
         Ok(values.into_iter().flatten().map(sample).collect())
