@@ -2,12 +2,20 @@
 
 use serde_json::Value;
 
-use crate::{support::Tally, timeline::Story};
+use crate::{
+    support::{Tally, load::Second},
+    timeline::Story,
+};
 
 /// The observed share may differ from the weight by this many standard deviations of a binomial share.
 const DEVIATIONS: f64 = 4.0;
 /// Requests below which a share says too little.
 const ENOUGH_REQUESTS: u64 = 2_000;
+
+/// Bad requests that a release may spend: 0.02 % of the budget.
+const ALLOWANCE: u64 = 104;
+/// A window of 5 s, its samples' way into Prometheus, and the controller's look.
+const DETECTION_SECONDS: i64 = 15;
 
 /// Prints every check; true if all held.
 pub fn all(tally: &Tally, stories: &[Story; 3], status: &Value, rollout: &Value) -> bool {
@@ -70,8 +78,18 @@ fn share(tally: &Tally, weight: f64, from: i64, to: i64) -> bool {
     check(&format!("the gateway's split at weight {weight}"), held, &numbers)
 }
 
-fn seconds_at_weight(story: &Story) -> f64 {
-    story.stood.first().map_or(f64::INFINITY, |(_, from, to)| (to - from) as f64 + 3.0)
+/// The allowance was spent in under half a minute, and the traffic was taken back as soon as the windows showed it.
+fn spent(tally: &Tally, story: &Story) -> bool {
+    let bad = |second: &Second| second.counts.get("v3").and_then(|codes| codes.get("500")).copied().unwrap_or_default();
+    let first = tally.seconds.iter().find(|second| second.counts.contains_key("v3")).map_or(0, |second| second.t);
+    let mut sum = 0;
+    let end = tally.seconds.iter().find(|second| {
+        sum += bad(second);
+        sum >= ALLOWANCE
+    });
+    let (spent, decided) = (end.map_or(i64::MAX, |second| second.t - first), story.decided - first);
+    let numbers = format!("request {ALLOWANCE} failed after {spent} s, the verdict came after {decided} s");
+    check("v3 spent its allowance in under half a minute", spent < 30 && decided - spent <= DETECTION_SECONDS, &numbers)
 }
 
 fn reason(story: &Story) -> &str {

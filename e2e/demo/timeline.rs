@@ -14,6 +14,8 @@ pub struct Story {
     pub run: Value,
     /// Weight in percent and the seconds (since the epoch) between which it stood, margins cut.
     pub stood: Vec<(f64, i64, i64)>,
+    /// Second (since the epoch) of the last decision.
+    pub decided: i64,
 }
 
 pub struct Timeline<'a> {
@@ -41,7 +43,7 @@ impl<'a> Timeline<'a> {
             .await;
         let run = self.space.newest_run(&app.name).await.unwrap_or_default();
         self.print(&run, &printed);
-        Story { stood: stood(&run), run }
+        Story { stood: stood(&run), decided: decided(&run), run }
     }
 
     fn print(&self, run: &Value, printed: &std::cell::Cell<i64>) {
@@ -59,13 +61,18 @@ impl<'a> Timeline<'a> {
     }
 }
 
+fn second(entry: &Value) -> i64 {
+    let text = entry["at"].as_str().unwrap_or_default();
+    text.parse::<jiff::Timestamp>().map(jiff::Timestamp::as_second).unwrap_or_default()
+}
+
+fn decided(run: &Value) -> i64 {
+    run["status"]["decisions"]["entries"].as_array().and_then(|entries| entries.last()).map_or(0, second)
+}
+
 /// From the decisions: a weight stands from "accepted everywhere" to the next decision.
 fn stood(run: &Value) -> Vec<(f64, i64, i64)> {
     let entries = run["status"]["decisions"]["entries"].as_array().cloned().unwrap_or_default();
-    let second = |entry: &Value| {
-        let text = entry["at"].as_str().unwrap_or_default();
-        text.parse::<jiff::Timestamp>().map(jiff::Timestamp::as_second).unwrap_or_default()
-    };
     let pairs = entries.windows(2).filter(|pair| pair[0]["reason"] == "Baking" || pair[0]["reason"] == "Soaking");
     let stood = pairs.map(|pair| (percent(&pair[0]["weight"]), second(&pair[0]) + 2, second(&pair[1]) - 1));
     stood.filter(|(_, from, to)| to - from >= SHORTEST_SECONDS).collect()

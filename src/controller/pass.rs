@@ -57,9 +57,10 @@ pub async fn reconcile(shell: &Shell, key: &Key, now: Moment) -> Option<Duration
             };
         }
         Err(error) => {
-            shell.metrics.reconcile_error("observe");
-            tracing::debug!(rollout = %key, %error, "the Rollout cannot be read");
-            return Some(LAST_RETRY);
+            let mut memory = shell.memories.take(key);
+            let next = failed(shell, key, &mut memory, "observe", &error);
+            shell.memories.put(key, memory);
+            return Some(next);
         }
     };
     let mut memory = shell.memories.take(key);

@@ -15,6 +15,8 @@ pub(super) struct Active<'w> {
     pub full: u32,
     /// There was a transition in this pass.
     pub moved: bool,
+    /// The run ended in this pass.
+    pub ended: bool,
 }
 
 /// Pods needed for a share: none for none, else at least one, rounded up.
@@ -44,7 +46,7 @@ impl<'w> Active<'w> {
         }
         .or(stable.map(|deployment| deployment.desired))
         .unwrap_or(1);
-        Self { world, name: &run.name, spec: &run.spec, status, full, moved: false }
+        Self { world, name: &run.name, spec: &run.spec, status, full, moved: false, ended: false }
     }
 
     pub fn routed(&self) -> bool {

@@ -1,8 +1,8 @@
 //! One decision: which of the few situations a Rollout is in, and the pass that belongs to it.
 
 use super::{
-    Decision, Draft, RunView, RunWrite, World, active::Active, project::Situation, project::last_proven, rest, restore,
-    retire, start, stepping,
+    Action, Decision, Draft, RunView, RunWrite, World, active::Active, project::Situation, project::last_proven, rest,
+    restore, retire, start, stepping,
 };
 use crate::api::{Phase, Reason, RolloutRunStatus, RunOutcome, RunPhase};
 
@@ -52,6 +52,9 @@ fn is_over(status: &RolloutRunStatus) -> bool {
 /// A pass over an unfinished run, and what of its record is to be written.
 fn active(world: &World, draft: &mut Draft, run: &RunView, recorded: bool) -> Situation {
     let mut state = Active::new(world, run, run.status.clone().unwrap_or_default());
+    if world.rollout.spec.as_ref().is_ok_and(|spec| spec.replicas.is_none()) && !world.rollout.deleting {
+        draft.act(Action::WriteReplicas { replicas: state.full });
+    }
     if run.status.is_none() {
         begin(&mut state);
     } else if state.status.epoch < world.epoch {
@@ -74,10 +77,10 @@ fn active(world: &World, draft: &mut Draft, run: &RunView, recorded: bool) -> Si
     }
     let before = run.status.as_ref();
     if recorded && before != Some(&state.status) {
-        let written = state.moved || before.is_none() || run.unwritten_millis >= UNWRITTEN_MILLIS;
+        let written = state.moved || state.ended || before.is_none() || run.unwritten_millis >= UNWRITTEN_MILLIS;
         let (name, status) = (run.name.clone(), Box::new(state.status));
         draft.run = Some(if written {
-            RunWrite::Status { name, status, transition: state.moved }
+            RunWrite::Status { name, status, transition: state.moved || state.ended }
         } else {
             RunWrite::Remember { name, status }
         });
@@ -111,9 +114,15 @@ fn lost_run(world: &World) -> Option<RunView> {
     let services = world.services.iter().filter_map(|service| service.state.known()?.run.as_ref());
     let routes = world.routes.iter().filter_map(|route| route.state.known()?.run.as_ref());
     let ours = format!("{}-", world.rollout.name);
-    let known = |name: &&String| world.runs.iter().any(|run| run.name == **name);
-    let name = services.chain(routes).find(|name| name.starts_with(&ours) && !known(name))?;
-    let canary = name.strip_prefix(&ours)?.rsplit_once('-')?.0;
+    let known = |name: &str| world.runs.iter().any(|run| run.name == name);
+    // A hash has no hyphen: the mark of Rollout checkout-api is none of Rollout checkout.
+    let revision = |name: &'_ String| -> Option<usize> {
+        let (revision, _) = name.strip_prefix(&ours)?.split_once('-').filter(|(_, number)| !number.contains('-'))?;
+        Some(ours.len() + revision.len())
+    };
+    let (name, end) =
+        services.chain(routes).find_map(|name| (!known(name)).then(|| Some((name, revision(name)?)))?)?;
+    let canary = &name[ours.len()..end];
     let (proven, _) = last_proven(world)?;
     let other = world.revisions.iter().find(|(revision, view)| *revision != canary && view.deployment.is_some());
     let stable = if proven == canary { other.map_or(canary, |(revision, _)| revision.as_str()) } else { proven };

@@ -24,10 +24,13 @@ impl Waiting {
     }
 }
 
+/// One thing that must hold; the flag says that a share is to be raised.
+type Check = fn(&Active, &mut Draft, bool) -> Option<Waiting>;
+
 /// What stands between the granted share and the present step's; None: it may be raised (or holds already).
 pub(super) fn waiting(active: &Active, draft: &mut Draft) -> Option<Waiting> {
     let raise = active.status.weight < active.target();
-    let checks: [fn(&Active, &mut Draft, bool) -> Option<Waiting>; 6] =
+    let checks: [Check; 6] =
         [unreadable, not_pinned, pods_missing, not_named, others_behind_service, previous_not_accepted];
     let found = checks.iter().find_map(|check| check(active, draft, raise));
     if found.is_some() {

@@ -28,6 +28,12 @@ pub fn transition(status: &mut RolloutRunStatus, now: &str, reason: Reason, mess
     append(&mut status.decisions, entry);
 }
 
+/// Records the end: the last decision's sentence stays what the run is remembered for.
+pub fn close(status: &mut RolloutRunStatus, now: &str) {
+    status.seq += 1;
+    status.since = Some(now.to_owned());
+}
+
 /// Appends a decision; the oldest beyond the limit goes into the digest, which chains over all that were dropped.
 fn append(log: &mut DecisionLog, entry: DecisionEntry) {
     log.entries.push(entry);

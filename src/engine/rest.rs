@@ -38,7 +38,7 @@ pub(super) fn pass(draft: &mut Draft) -> Situation {
         Seen::Unknown(why) => return Situation::new(Phase::Progressing, Reason::ApiUnavailable, why),
     };
     let Some(replicas) = spec.replicas else {
-        let replicas = source.deployment.as_ref().map_or(1, |deployment| deployment.desired.max(1));
+        let replicas = present_replicas(world, source);
         draft.act(Action::WriteReplicas { replicas });
         draft.wake(0);
         return Situation::new(Phase::Progressing, Reason::Adopting, format!("spec.replicas is set to {replicas}"));
@@ -58,6 +58,12 @@ pub(super) fn pass(draft: &mut Draft) -> Situation {
     situation.run = world.runs.last().map(|run| run.name.clone());
     situation.completed = Some(Completed::As(last_outcome(world, stable)));
     situation
+}
+
+/// What `spec.replicas` was before somebody took it out of the manifest: the pods that serve now, else 1.
+fn present_replicas(world: &World, source: &SourceView) -> u32 {
+    let stable = last_proven(world).and_then(|(_, view)| view.deployment.as_ref()).map(|pods| pods.desired);
+    stable.or(source.deployment.as_ref().map(|deployment| deployment.desired.max(1))).unwrap_or(1)
 }
 
 /// The stable revision has N pods, made again if need be, and the preview shows it.

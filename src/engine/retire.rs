@@ -235,10 +235,8 @@ fn end(active: &mut Active, draft: &mut Draft, ending: RunOutcome) {
     draft.wake(ACTIVE_POLL_MILLIS);
     active.status.phase = RunPhase::Ended;
     active.status.outcome = Some(ending);
-    let why = active.status.message.clone();
-    let reason = active.status.reason.unwrap_or(outcome_reason(ending));
+    let why = &active.status.message;
     draft.note(outcome_reason(ending), format!("RolloutRun {}: {why}", active.name), ending != RunOutcome::Promoted);
-    let seq = active.status.seq;
-    active.transition(reason, why);
-    debug_assert_eq!(active.status.seq, seq + 1);
+    super::record::close(&mut active.status, &active.world.now);
+    active.ended = true;
 }

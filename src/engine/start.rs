@@ -58,7 +58,8 @@ pub(super) fn stalled(problems: &[super::Refusal]) -> Situation {
 
 fn unknown_input(world: &World) -> Option<String> {
     let services = world.services.iter().filter_map(|service| why(&service.state));
-    services.chain(world.routes.iter().filter_map(|route| why(&route.state))).next()
+    let routes = world.routes.iter().filter_map(|route| why(&route.state));
+    services.chain(routes).chain(why(&world.source)).next()
 }
 
 fn why<T>(seen: &Seen<T>) -> Option<String> {

@@ -144,7 +144,8 @@ fn late(active: &mut Active, draft: &mut Draft) {
 
 /// Raise, settle, or leave the step.
 fn progress(active: &mut Active, draft: &mut Draft, waiting: Option<&Waiting>) {
-    if waiting.is_some() || course::objects_missing(active) || contention::contended(active) {
+    let unknown = active.world.source.is_unknown();
+    if unknown || waiting.is_some() || course::objects_missing(active) || contention::contended(active) {
         return;
     }
     let target = active.target();

@@ -16,7 +16,7 @@ use super::{
 use crate::{
     api::{Metric, MetricRecord},
     stats::{
-        BudgetFold, BudgetTerms, Cells, Counted, Dropped, Folds, GRACE_WINDOWS, Supply, Timing, WARMUP_SECONDS,
+        BudgetFold, BudgetTerms, Cells, Counted, Folds, GRACE_WINDOWS, Judged, Supply, Timing, WARMUP_SECONDS,
         assemble, slots,
     },
 };
@@ -48,7 +48,7 @@ pub async fn count(
     now: i64,
 ) -> Counting {
     let timing = order.timing();
-    let mut folds = begin(order, metric, &timing, now);
+    let mut folds = begin(order, metric, &timing);
     let mut terms_missing = None;
     let failure = match Selectors::of(order, counters) {
         Ok(selectors) => {
@@ -74,8 +74,8 @@ pub async fn count(
     Counting { counted, record, watermark: folds.watermark, budget: folds.budget, terms_missing }
 }
 
-/// The folds as recorded, moved over what is not judged.
-fn begin(order: &Order, metric: &Metric, timing: &Timing, now: i64) -> Folds {
+/// The folds as recorded.
+fn begin(order: &Order, metric: &Metric, timing: &Timing) -> Folds {
     let fresh = || Folds {
         budget: order.is_budget_metric(metric).then(|| BudgetFold::after(order.spent_earlier_hundredths)),
         ..Folds::default()
@@ -90,13 +90,12 @@ fn begin(order: &Order, metric: &Metric, timing: &Timing, now: i64) -> Folds {
     if folds.watermark == 0 {
         folds.watermark = timing.first_after(order.run_started_at);
     }
-    let ready = timing.ready_until(now);
-    let settled = timing.first_after(order.settled_at + timing.settle);
-    folds.skip(settled.min(ready), timing.window, Dropped::Settling);
-    if let Some(started_at) = order.pods_started_at {
-        folds.skip(timing.first_after(started_at + WARMUP_SECONDS).min(ready), timing.window, Dropped::Warmup);
-    }
     folds
+}
+
+fn judged(order: &Order, timing: &Timing) -> Judged {
+    let warm = order.pods_started_at.map_or(i64::MIN, |at| timing.first_after(at + WARMUP_SECONDS));
+    Judged { settled: timing.first_after(order.settled_at + timing.settle), warm, window: timing.window }
 }
 
 /// What the budget needs to know from before the run, each asked for until it is answered once.
@@ -149,7 +148,7 @@ async fn advance(
     let of_control = reading(&control, &canary, &live, &NewPods::default());
     let assembly = assemble(&slots(&of_canary, &of_control, &cells), folds.watermark, order.expected());
     let enough = !assembly.windows.is_empty();
-    folds.absorb(&assembly);
+    folds.absorb(&assembly, judged(order, &timing));
     if enough { Ok(()) } else { Err(shortfall(selectors, &canary, &control)) }
 }
 
@@ -206,8 +205,7 @@ fn shortfall(selectors: &Selectors, canary: &ArmSeries, control: &ArmSeries) -> 
 
 fn supply(order: &Order, folds: &Folds, timing: &Timing, now: i64, failure: Option<String>) -> Supply {
     let step = &folds.counts.step;
-    let warm = order.pods_started_at.map_or(i64::MIN, |at| timing.first_after(at + WARMUP_SECONDS));
-    let first = timing.first_after(order.settled_at + timing.settle).max(warm);
+    let first = judged(order, timing).from();
     let known_until = if step.windows > 0 { step.last_end } else { first };
     let behind = (timing.ready_until(now) - known_until) / timing.window;
     if behind > GRACE_WINDOWS {

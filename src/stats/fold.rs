@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::{
     budget::BudgetFold,
     counts::CountsFold,
-    window::{Assembly, Dropped, Window},
+    window::{Assembly, Judged, Window},
 };
 
 /// A written state that does not belong to this fold.
@@ -45,24 +45,24 @@ impl Folds {
         all
     }
 
-    pub fn absorb(&mut self, assembly: &Assembly) {
+    /// Every window counts towards the budget, because every bad request hurts somebody; the other folds see only those that
+    /// are judged.
+    pub fn absorb(&mut self, assembly: &Assembly, judged: Judged) {
         for window in &assembly.windows {
-            for (_, fold) in self.each() {
-                fold.absorb(window);
+            match judged.verdict_on(window) {
+                None => self.each().into_iter().for_each(|(_, fold)| fold.absorb(window)),
+                Some(reason) => {
+                    self.counts.drop(reason, ((window.end - window.start) / judged.window).unsigned_abs());
+                    if let Some(budget) = &mut self.budget {
+                        budget.absorb(window);
+                    }
+                }
             }
         }
         for (reason, windows) in &assembly.dropped {
             self.counts.drop(*reason, *windows);
         }
         self.watermark = assembly.watermark;
-    }
-
-    /// Move the watermark over windows that are not judged.
-    pub fn skip(&mut self, to: i64, window: i64, reason: Dropped) {
-        if to > self.watermark {
-            self.counts.drop(reason, ((to - self.watermark) / window).unsigned_abs());
-            self.watermark = to;
-        }
     }
 
     pub fn state(&mut self) -> Value {

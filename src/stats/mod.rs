@@ -26,5 +26,5 @@ pub use reading::{Cells, Reading, slots};
 pub use threshold::{Measurements, Outcome, ThresholdPlan};
 pub use verdict::{Judgement, Verdict};
 pub use window::{
-    Assembly, Counts, Dropped, Expected, GRACE_WINDOWS, Side, Slot, Timing, WARMUP_SECONDS, Window, assemble,
+    Assembly, Counts, Dropped, Expected, GRACE_WINDOWS, Judged, Side, Slot, Timing, WARMUP_SECONDS, Window, assemble,
 };

@@ -110,6 +110,33 @@ impl Dropped {
     }
 }
 
+/// From when on windows are judged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Judged {
+    /// The weight has settled.
+    pub settled: i64,
+    /// The pods are warm.
+    pub warm: i64,
+    /// Length of a window of the grid: merged ones count as what they were merged from.
+    pub window: i64,
+}
+
+impl Judged {
+    /// The first second that is judged.
+    pub fn from(self) -> i64 {
+        self.settled.max(self.warm)
+    }
+
+    /// Why a window is not judged; None: it is.
+    pub fn verdict_on(self, window: &Window) -> Option<Dropped> {
+        if window.start < self.settled {
+            Some(Dropped::Settling)
+        } else {
+            (window.start < self.warm).then_some(Dropped::Warmup)
+        }
+    }
+}
+
 /// Slots made into windows.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Assembly {
