@@ -5,6 +5,7 @@ mod support;
 
 mod crash;
 mod facts;
+mod midrun;
 mod promote;
 mod refused;
 
