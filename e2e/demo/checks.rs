@@ -44,11 +44,7 @@ pub fn all(tally: &Tally, stories: &[Story; 3], status: &Value, rollout: &Value)
             reverted.run["status"]["outcome"] == "Reverted" && reason(reverted) == "BudgetSpent",
             &message(reverted),
         ),
-        check(
-            "v3 spent its allowance in under half a minute",
-            seconds_at_weight(reverted) < 30.0,
-            &format!("{:.0} s at its weight", seconds_at_weight(reverted)),
-        ),
+        spent(tally, reverted),
         check(
             "v4 was taken back by the deadline",
             late.run["status"]["outcome"] == "Reverted" && reason(late) == "NotReady",

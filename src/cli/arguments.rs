@@ -67,7 +67,7 @@ pub enum Command {
 #[derive(Debug, Subcommand)]
 pub enum Get {
     /// Show one Rollout as a tree, or all of a namespace as a table
-    #[command(visible_alias = "rollouts")]
+    #[command(visible_alias = "rollouts", aliases = ["rollouts.tidegate.io", "tgr"])]
     Rollout(GetRollout),
 }
 

@@ -44,8 +44,8 @@ async fn one(arguments: &ConnectionArguments, name: &str, get: &GetRollout) -> R
             let columns = Columns { namespace: false, wide: output == Output::Wide };
             terminal.lines(&view::table(&[&rollout], Some(Timestamp::now()), columns))
         }
-        Output::Json => terminal.print(&json(&find(&connection, name).await?)?),
-        Output::Yaml => terminal.print(&yaml(&find(&connection, name).await?)?),
+        Output::Json => terminal.print(&json(&bare(find(&connection, name).await?))?),
+        Output::Yaml => terminal.print(&yaml(&bare(find(&connection, name).await?))?),
     }
 }
 
@@ -64,11 +64,12 @@ async fn all(arguments: &ConnectionArguments, get: &GetRollout) -> Result<(), Fa
         false => Api::namespaced(connection.client.clone(), &connection.namespace),
     };
     let mut terminal = Terminal::stdout();
-    let rollouts =
+    let mut rollouts =
         api.list(&ListParams::default()).await.map_err(|error| connection.failure("list Rollouts", &error))?;
     if get.watch {
         return watch::all(api, columns, &mut terminal).await;
     }
+    rollouts.items = rollouts.items.into_iter().map(bare).collect();
     match output {
         Output::Json => terminal.print(&json(&rollouts)?),
         Output::Yaml => terminal.print(&yaml(&rollouts)?),
@@ -81,6 +82,12 @@ async fn all(arguments: &ConnectionArguments, get: &GetRollout) -> Result<(), Fa
             terminal.lines(&view::table(&shown, Some(Timestamp::now()), columns))
         }
     }
+}
+
+/// Who wrote which field is noise to a reader; kubectl leaves it out too.
+fn bare(mut rollout: Rollout) -> Rollout {
+    rollout.metadata.managed_fields = None;
+    rollout
 }
 
 const fn only(output: &'static str, shows: &'static str, instead: &'static str) -> Failure {

@@ -4,7 +4,7 @@
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
-use futures::{Stream, StreamExt, stream};
+use futures::{FutureExt, Stream, StreamExt, stream};
 use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::Deployment;
 use kube::{
@@ -43,14 +43,18 @@ pub async fn one(connection: &Connection, name: &str, terminal: &mut Terminal) -
     let (deployments, of_deployments) = follow::<Deployment>(Api::namespaced(client.clone(), namespace), labelled);
     let changes = stream::select_all([of_rollouts.boxed(), of_runs.boxed(), of_deployments.boxed()]);
     let page = |now: Option<Timestamp>| {
-        let rollout = Arc::unwrap_or_clone(rollouts.state().into_iter().next()?);
+        if !(is_ready(&rollouts) && is_ready(&runs) && is_ready(&deployments)) {
+            return Page::NotYet;
+        }
+        let Some(rollout) = rollouts.state().into_iter().next() else { return Page::Gone };
+        let rollout = Arc::unwrap_or_clone(rollout);
         let run = run_name(&rollout).and_then(|wanted| {
             let found = runs.state().into_iter().find(|run| run.metadata.name.as_deref() == Some(wanted));
             found.map(Arc::unwrap_or_clone)
         });
         let deployments = deployments.state();
         let live = Live { rollout, run, pods: pods(deployments.iter().map(AsRef::as_ref)) };
-        Some(view::tree(&live.scene(now)))
+        Page::Lines(view::tree(&live.scene(now)))
     };
     show(changes, page, terminal).await
 }
@@ -59,9 +63,12 @@ pub async fn one(connection: &Connection, name: &str, terminal: &mut Terminal) -
 pub async fn all(api: Api<Rollout>, columns: Columns, terminal: &mut Terminal) -> Result<(), Failure> {
     let (rollouts, changes) = follow::<Rollout>(api, watcher::Config::default());
     let page = |now: Option<Timestamp>| {
+        if !is_ready(&rollouts) {
+            return Page::NotYet;
+        }
         let state = rollouts.state();
         let shown: Vec<&Rollout> = state.iter().map(AsRef::as_ref).collect();
-        Some(view::table(&shown, now, columns))
+        Page::Lines(view::table(&shown, now, columns))
     };
     show(changes.boxed(), page, terminal).await
 }
@@ -75,33 +82,38 @@ where
     (store, changes.map(|change| change.map(|_| ())))
 }
 
-/// `page` answers None once what it shows is gone.
+/// The first list of all objects is here.
+fn is_ready<K: kube::Resource<DynamicType = ()> + Clone + 'static>(store: &Store<K>) -> bool {
+    store.wait_until_ready().now_or_never().is_some()
+}
+
+enum Page {
+    /// Half a page would be a wrong one.
+    NotYet,
+    Lines(Vec<Line>),
+    Gone,
+}
+
 async fn show(
     mut changes: impl Stream<Item = Change> + Unpin,
-    page: impl Fn(Option<Timestamp>) -> Option<Vec<Line>>,
+    page: impl Fn(Option<Timestamp>) -> Page,
     terminal: &mut Terminal,
 ) -> Result<(), Failure> {
-    let mut shown = BTreeSet::new();
-    let mut seen = false;
+    let (mut shown, mut begun) = (BTreeSet::new(), false);
     loop {
-        let quiet = tokio::time::timeout(TICK, changes.next()).await;
-        match quiet {
-            Ok(Some(Ok(()))) => {}
-            Ok(Some(Err(error))) => {
-                Terminal::stderr().print(&format!("watch: {error}; trying again\n"))?;
-                continue;
-            }
+        match tokio::time::timeout(TICK, changes.next()).await {
+            Ok(Some(Err(error))) => Terminal::stderr().print(&format!("watch: {error}; trying again\n"))?,
             Ok(None) => return Ok(()),
-            Err(_) if !terminal.interactive || !seen => continue,
+            Ok(Some(Ok(()))) => {}
+            Err(_) if begun && !terminal.interactive => continue,
             Err(_) => {}
         }
-        let Some(lines) = page(terminal.interactive.then(Timestamp::now)) else {
-            if seen {
-                return terminal.print("The Rollout is gone\n");
-            }
-            continue;
+        let lines = match page(terminal.interactive.then(Timestamp::now)) {
+            Page::NotYet => continue,
+            Page::Gone => return terminal.print("The Rollout is gone\n"),
+            Page::Lines(lines) => lines,
         };
-        seen = true;
+        begun = true;
         if terminal.interactive {
             terminal.redraw(&lines)?;
         } else {

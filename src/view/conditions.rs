@@ -69,7 +69,9 @@ pub fn hints(scene: &Scene) -> Vec<String> {
             hints.push(hint);
         }
     }
-    hints.extend(scene.unseen_generation().map(|(observed, generation)| unseen(observed, generation)));
+    // Without a time each change is told as it comes, and the controller is always a moment late.
+    let unseen_generation = scene.unseen_generation().filter(|_| scene.now.is_some());
+    hints.extend(unseen_generation.map(|(observed, generation)| unseen(observed, generation)));
     hints
 }
 

@@ -148,6 +148,7 @@ fn bake(scene: &Scene, place: &Place, whole_millis: u64) -> Option<String> {
     if !matches!(place, Place::Here) || record.settled_at.is_none() || whole_millis == 0 {
         return None;
     }
+    scene.now?;
     let done = whole_millis - left(scene, whole_millis, record)?;
     let full = done * BAR_WIDTH / whole_millis;
     let bar: String = (0..BAR_WIDTH).map(|cell| if cell < full { '█' } else { '░' }).collect();
