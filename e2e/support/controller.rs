@@ -34,6 +34,8 @@ impl Controller {
         let log = File::options().create(true).append(true).open(&self.log).expect("a log file");
         let errors = log.try_clone().expect("a log file");
         let child = Command::new(&self.binary)
+            .arg("--kubeconfig")
+            .arg(PathBuf::from(lab("TIDEGATE_LAB_DIR")).join("kubeconfig-tidegate"))
             .args(["controller", "--namespace", &self.namespace, "--listen", &format!("127.0.0.1:{}", self.port)])
             .env("RUST_BACKTRACE", "1")
             .stdin(Stdio::null())

@@ -40,6 +40,27 @@ impl Tally {
         self.counts.get(version).map(|codes| codes.values().sum()).unwrap_or_default()
     }
 
+    /// Failures before this moment (seconds since the epoch).
+    pub fn failed_before(&self, moment: i64) -> u64 {
+        self.failed_between(i64::MIN, moment)
+    }
+
+    pub fn failed_between(&self, from: i64, to: i64) -> u64 {
+        let seconds = self.seconds.iter().filter(|second| (from..to).contains(&second.t));
+        seconds
+            .flat_map(|second| second.counts.values().flatten())
+            .filter(|(code, _)| *code != "200")
+            .map(|(_, count)| count)
+            .sum()
+    }
+
+    /// The seconds in which something failed, for a failure's message.
+    pub fn failures(&self) -> String {
+        let failed =
+            self.seconds.iter().filter(|second| second.counts.values().flatten().any(|(code, _)| code != "200"));
+        failed.map(|second| format!("{}: {:?}\n", second.t, second.counts)).collect()
+    }
+
     /// Answers of one version between two moments (seconds since the epoch, the first included), and all answers.
     pub fn between(&self, version: &str, from: i64, to: i64) -> (u64, u64) {
         let seconds = self.seconds.iter().filter(|second| (from..to).contains(&second.t));

@@ -7,10 +7,14 @@
 
 pub mod application;
 pub mod controller;
+pub mod denial;
 pub mod load;
 pub mod space;
+pub mod stage;
 
 pub use application::Application;
 pub use controller::Controller;
+pub use denial::Denial;
 pub use load::{Load, Tally};
 pub use space::Space;
+pub use stage::Stage;

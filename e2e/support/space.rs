@@ -9,11 +9,21 @@ use kube::{
     core::{ApiResource, GroupVersionKind},
 };
 use serde_json::{Value, json};
-use tidegate::controller::{HTTP_ROUTE, Kind, METRICS_PROVIDER, NAMESPACE, ROLLOUT, RUN};
+use tidegate::controller::{ACTION, HTTP_ROUTE, Kind, METRICS_PROVIDER, NAMESPACE, ROLLOUT, RUN};
 use tokio::time::{Instant, sleep};
 
 /// How often a wait looks again.
 const LOOK_EVERY: Duration = Duration::from_millis(150);
+/// How often it looks for a moment that must not be missed.
+const CATCH_EVERY: Duration = Duration::from_millis(15);
+
+const CLUSTER_ROLE_BINDING: Kind = Kind {
+    group: "rbac.authorization.k8s.io",
+    version: "v1",
+    kind: "ClusterRoleBinding",
+    plural: "clusterrolebindings",
+    namespaced: false,
+};
 
 #[derive(Clone)]
 pub struct Space {
@@ -40,6 +50,14 @@ impl Space {
         space.crds().await;
         let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": stem}});
         space.apply_as("lab", true, NAMESPACE, namespace).await.expect("a namespace");
+        for user in ["tidegate", "owner"] {
+            let binding = json!({
+                "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding", "metadata": {"name": format!("lab-{user}")},
+                "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "cluster-admin"},
+                "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": user}],
+            });
+            space.apply_as("lab", true, CLUSTER_ROLE_BINDING, binding).await.expect("a user's rights");
+        }
         let provider = json!({
             "apiVersion": "tidegate.io/v1alpha1", "kind": "MetricsProvider", "metadata": {"name": "lab"},
             "spec": {"address": lab("TIDEGATE_LAB_PROMETHEUS"), "default": true, "scrapeInterval": "2s"},
@@ -158,13 +176,35 @@ impl Space {
 
     /// Looks until `done`; panics with what was waited for after `seconds`.
     pub async fn until<F: Future<Output = bool>>(&self, what: &str, seconds: u64, done: impl Fn() -> F) {
+        self.look(what, LOOK_EVERY, seconds, done).await;
+    }
+
+    /// The same for what must be caught in the act.
+    pub async fn catch<F: Future<Output = bool>>(&self, what: &str, seconds: u64, done: impl Fn() -> F) {
+        self.look(what, CATCH_EVERY, seconds, done).await;
+    }
+
+    async fn look<F: Future<Output = bool>>(&self, what: &str, every: Duration, seconds: u64, done: impl Fn() -> F) {
         let end = Instant::now() + Duration::from_secs(seconds);
         while !done().await {
             if Instant::now() > end {
                 panic!("{}: {what} not seen within {seconds} s\n{}", self.namespace, self.describe().await);
             }
-            sleep(LOOK_EVERY).await;
+            sleep(every).await;
         }
+    }
+
+    /// The newest run's status is like this.
+    pub async fn until_run(&self, rollout: &str, what: &str, seconds: u64, like: impl Fn(&Value) -> bool) -> Value {
+        let seen = async || self.newest_run(rollout).await.is_some_and(|run| like(&run["status"]));
+        self.until(what, seconds, seen).await;
+        self.newest_run(rollout).await.unwrap_or_default()
+    }
+
+    /// The newest run stands at this weight, accepted.
+    pub async fn until_at(&self, rollout: &str, weight: u32, seconds: u64) -> Value {
+        let at = |status: &Value| percent(&status["weight"]) == f64::from(weight) && !status["settledAt"].is_null();
+        self.until_run(rollout, &format!("weight {weight} to stand"), seconds, at).await
     }
 
     pub async fn until_phase(&self, name: &str, phase: &str, seconds: u64) {
@@ -209,6 +249,30 @@ impl Space {
         .await;
     }
 
+    /// A RolloutAction; its name.
+    pub async fn act(&self, kind: &str, rollout: &str, more: Value) -> String {
+        let mut spec = json!({"type": kind, "rollout": rollout});
+        for (key, value) in more.as_object().into_iter().flatten() {
+            spec[key] = value.clone();
+        }
+        let metadata = json!({"generateName": format!("{}-", kind.to_lowercase())});
+        let action =
+            json!({"apiVersion": "tidegate.io/v1alpha1", "kind": "RolloutAction", "metadata": metadata, "spec": spec});
+        let created = self.create(ACTION, action).await.expect("the action is created");
+        created["metadata"]["name"].as_str().unwrap_or_default().to_owned()
+    }
+
+    /// The outcome of a RolloutAction and its sentence.
+    pub async fn answer(&self, action: &str) -> (String, String) {
+        self.until(&format!("an answer to {action}"), 20, async || {
+            !self.get(ACTION, action).await.unwrap_or_default()["status"]["outcome"].is_null()
+        })
+        .await;
+        let status = self.get(ACTION, action).await.unwrap_or_default()["status"].clone();
+        let text = |key: &str| status[key].as_str().unwrap_or_default().to_owned();
+        (text("outcome"), text("message"))
+    }
+
     /// Statuses of this namespace's Rollouts and runs, for a failure's message.
     async fn describe(&self) -> String {
         let mut text = String::new();
@@ -227,6 +291,11 @@ impl Space {
         let text = String::from_utf8_lossy(&out.stdout).into_owned() + &String::from_utf8_lossy(&out.stderr);
         (out.status.success(), text)
     }
+}
+
+/// A weight as the API writes it: a number or text.
+pub fn percent(weight: &Value) -> f64 {
+    weight.as_f64().or_else(|| weight.as_str()?.parse().ok()).unwrap_or_default()
 }
 
 /// The pause of a script that plays a person or a manager with a rhythm of its own; never a wait for an outcome.

@@ -3,7 +3,9 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod crash;
 mod facts;
+mod midrun;
 mod promote;
 mod refused;
 
