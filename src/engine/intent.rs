@@ -130,7 +130,7 @@ fn misdirected(active: &Active, action: &ActionView) -> Option<String> {
         return Some(format!("it is for RolloutRun {run}; the current one is {}", active.name));
     }
     let step = action.step.filter(|step| *step != active.status.step)?;
-    Some(format!("it is for step {step}; the run is in step {}", active.status.step))
+    Some(format!("it is for step {step} (counted from 0); the run is in step {}", active.status.step))
 }
 
 fn effect(active: &mut Active, action: &ActionView) -> Result<String, String> {
@@ -140,7 +140,7 @@ fn effect(active: &mut Active, action: &ActionView) -> Result<String, String> {
         ActionType::Promote => {
             active.status.skip_bake = true;
             active.status.paused = false;
-            Ok(format!("step {} is promoted by {who}", active.status.step))
+            Ok(format!("step {} is promoted by {who}", active.status.step + 1))
         }
         ActionType::PromoteFull if active.status.skip_all => Err("the run is being promoted in full already".into()),
         ActionType::PromoteFull => {
@@ -176,7 +176,7 @@ fn approve(active: &mut Active, action: &ActionView) -> Result<String, String> {
         let names: Vec<&str> = gates.iter().map(|gate| gate.name.as_str()).collect();
         let known = if names.is_empty() { "it has none".into() } else { format!("it has {}", names.join(", ")) };
         let asked = action.gate.as_deref().unwrap_or("one that must be named");
-        return Err(format!("step {} has no gate {asked}; {known}", active.status.step));
+        return Err(format!("step {} has no gate {asked}; {known}", active.status.step + 1));
     };
     let given = active.status.approvals.iter().filter(|approval| approval.gate == gate.name);
     if given.clone().any(|approval| approval.author == action.author) {

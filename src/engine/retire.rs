@@ -120,8 +120,10 @@ pub(super) fn finish(active: &mut Active, draft: &mut Draft) -> Situation {
 fn finishing(active: &Active) -> Situation {
     let message = format!("revision {} is promoted; routes and Services get their owners' form", active.spec.canary);
     let mut situation = of_run(active, Phase::Finishing, Reason::Finishing, message);
-    situation.completed = Some(Completed::As(RunOutcome::Promoted));
-    situation.serving = true;
+    // A newer template is another release, whose outcome is open.
+    let newer = active.world.source.known().is_some_and(|source| source.revision != active.spec.canary);
+    situation.completed = Some(if newer { Completed::Open } else { Completed::As(RunOutcome::Promoted) });
+    situation.serving = !newer;
     situation.weight = Some(Percent::FULL);
     situation
 }

@@ -210,7 +210,7 @@ fn baking(active: &Active) -> Option<Waiting> {
         return None;
     }
     let reason = if active.status.phase == RunPhase::Soaking { Reason::Soaking } else { Reason::Baking };
-    (spent < bake.as_millis()).then(|| hold(reason, format!("at weight {} for {bake}", active.status.weight)))?
+    (spent < bake.as_millis()).then(|| hold(reason, format!("weight {} stands for {bake}", active.status.weight)))?
 }
 
 fn gates(active: &Active) -> Option<Waiting> {
@@ -222,7 +222,9 @@ fn gates(active: &Active) -> Option<Waiting> {
         (given < gate.approvals as usize).then(|| {
             let message = format!(
                 "gate {} of step {} has {given} of {} approvals",
-                gate.name, active.status.step, gate.approvals
+                gate.name,
+                active.status.step + 1,
+                gate.approvals
             );
             hold(Reason::AwaitingApproval, message)
         })?
@@ -280,8 +282,10 @@ fn advance(active: &mut Active, draft: &mut Draft) {
         let next = active.status.step + 1;
         active.enter(RunPhase::Stepping, next);
         let target = active.target();
-        return active
-            .transition(Reason::Preparing, format!("step {next} to weight {target} after weight {weight}; {why}"));
+        return active.transition(
+            Reason::Preparing,
+            format!("step {} to weight {target} after weight {weight}; {why}", next + 1),
+        );
     }
     draft.note(Reason::Soaking, format!("revision {} serves all traffic", active.spec.canary), false);
     if active.spec.plan.soak == Span::ZERO {

@@ -210,10 +210,7 @@ fn supply(order: &Order, folds: &Folds, timing: &Timing, now: i64, failure: Opti
     let behind = (timing.ready_until(now) - known_until) / timing.window;
     if behind > GRACE_WINDOWS {
         let why = failure.unwrap_or_else(|| "the windows since a pause are still being read".into());
-        Supply::Missing(format!(
-            "no evidence for {behind} windows of {} s, {GRACE_WINDOWS} are tolerated: {why}",
-            timing.window
-        ))
+        Supply::Missing(format!("no evidence for more than {GRACE_WINDOWS} windows of {} s: {why}", timing.window))
     } else if step.windows == 0 {
         let why = failure.map(|why| format!("; {why}")).unwrap_or_default();
         Supply::Warming(format!("waiting for the first window since the weight settled{why}"))
