@@ -20,11 +20,32 @@ pub struct Stage {
 impl Stage {
     /// Version v1 is adopted and under load.
     pub async fn new(namespace: &str, binary: &str, shape: impl FnOnce(&mut Application)) -> Self {
+        let (space, app) = Self::shaped(namespace, shape).await;
+        app.apply(&space).await;
+        Self::adopted(space, app, binary).await
+    }
+
+    /// The same with an owner of one's own.
+    pub async fn by(
+        namespace: &str,
+        binary: &str,
+        shape: impl FnOnce(&mut Application),
+        apply: impl FnOnce(&Application),
+    ) -> Self {
+        let (space, app) = Self::shaped(namespace, shape).await;
+        apply(&app);
+        Self::adopted(space, app, binary).await
+    }
+
+    async fn shaped(namespace: &str, shape: impl FnOnce(&mut Application)) -> (Space, Application) {
         let space = Space::new(namespace).await;
         let mut app = Application::new(&space);
         shape(&mut app);
+        (space, app)
+    }
+
+    async fn adopted(space: Space, app: Application, binary: &str) -> Self {
         let controller = Controller::start(&space, binary);
-        app.apply(&space).await;
         space.until_healthy(&app.name, 60).await;
         let load = Load::when_served(&space, &app.host, RATE).await;
         Self { space, app, controller, load: Some(load) }
@@ -39,6 +60,11 @@ impl Stage {
     /// The owner applies this version, and its run stands at this weight.
     pub async fn release_to(&mut self, version: &str, weight: u32) -> Value {
         self.release(version).await;
+        self.until_release(version, weight).await
+    }
+
+    /// The version's run stands at this weight.
+    pub async fn until_release(&self, version: &str, weight: u32) -> Value {
         self.space
             .until("the run to begin", 30, async || {
                 self.space.newest_run(&self.app.name).await.is_some_and(|run| run["spec"]["release"] == version)

@@ -6,6 +6,7 @@ mod support;
 mod crash;
 mod facts;
 mod midrun;
+mod owners;
 mod promote;
 mod refused;
 

@@ -152,6 +152,32 @@ async fn a_deleted_service_stalls_the_run_and_its_step_starts_anew() {
 }
 
 #[tokio::test]
+async fn a_service_deleted_in_the_soak_starts_the_soak_anew_at_its_weight() {
+    let mut stage = Stage::new("midrun-service-soak", TIDEGATE, |app| {
+        app.steps = json!([{"weight": 50, "bake": "1s"}]);
+        app.soak = "8s";
+    })
+    .await;
+    stage.release_to("v2", 100).await;
+    stage.space.until_phase("app", "Soaking", 30).await;
+    let before = pods(&stage).await;
+    let deleted = now();
+    stage.space.delete(SERVICE, "app", Background).await;
+    until_stalled(&stage, "ServiceMissing").await;
+    rhythm(2.0).await;
+    assert_eq!(pods(&stage).await, before, "neither arm is scaled down");
+    stage.space.apply_as("owner", false, SERVICE, stage.app.service()).await.expect("the Service is applied");
+    let created = now();
+    let run = stage.space.until_at("app", 100, 40).await;
+    assert_eq!(run["status"]["phase"], "Soaking");
+    stage.until_outcome("v2", "Promoted").await;
+    stage.owners_form().await;
+    let tally = stage.curtain().await;
+    let caused = tally.failed_between(deleted, created + 2);
+    assert_eq!(tally.failed(), caused, "but those without a Service: {}", tally.failures());
+}
+
+#[tokio::test]
 async fn the_canarys_deployment_is_made_again_from_its_record() {
     let mut stage = at_20("midrun-canary", |_| {}).await;
     let name = format!("app-{}", revision(&stage, "canary").await);

@@ -139,6 +139,10 @@ impl Site<'_> {
             }
             rest = &rest[group.max(1)..];
         }
+        if failed.is_none() {
+            let released = services::release_all(self.cluster, self.world, self.documents).await;
+            failed = self.take(Ok(released)).err();
+        }
         failed.map_or(Ok(()), Err)
     }
 

@@ -237,6 +237,20 @@ async fn a_lowering_write_that_meets_a_newer_route_is_made_again_on_it() {
 }
 
 #[tokio::test]
+async fn what_is_still_owned_of_an_owners_object_is_given_up_in_the_next_pass() {
+    let (fake, mut taken) = (cluster(), service("checkout"));
+    let entry = |manager, operation| json!({"manager": manager, "operation": operation, "fieldsV1": {}});
+    taken["metadata"]["managedFields"] = json!([entry("owner", "Apply"), entry("tidegate", "Update")]);
+    fake.put(SERVICE, taken.clone());
+    let (world, mut documents) = look(&fake, &mut Memory::default()).await.unwrap();
+    // Somebody writes the status in between.
+    fake.put(SERVICE, taken);
+    assert_eq!(carry_out(&fake, &world, &mut documents, &decision(&world, None, Vec::new())).await, Outcome::Done);
+    let left = fake.read(SERVICE, "shop", "checkout").unwrap()["metadata"]["managedFields"].clone();
+    assert_eq!(left, json!([entry("owner", "Apply")]));
+}
+
+#[tokio::test]
 async fn an_abort_whose_record_cannot_be_written_lowers_the_routes() {
     let fake = cluster();
     let (world, mut documents) = look(&fake, &mut Memory::default()).await.unwrap();

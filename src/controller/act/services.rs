@@ -5,13 +5,16 @@ use serde_json::Value;
 use super::{Change, Changes, objects, revisions::source_of};
 use crate::{
     api::{REVISION_LABEL, ROLLOUT_LABEL, SERVICE_LABEL},
-    controller::{Cluster, ClusterError, Documents, Patch, SERVICE},
+    controller::{Cluster, ClusterError, Documents, Kind, Patch, SERVICE, route_kind},
     engine::World,
     workload::{
         object::{self, label},
         release_ownership, revision_service, service,
     },
 };
+
+/// Tries of the second PATCH in one pass.
+const RELEASE_TRIES: usize = 4;
 
 pub(super) async fn pin(
     cluster: &dyn Cluster,
@@ -56,22 +59,43 @@ async fn edit(cluster: &dyn Cluster, world: &World, name: &str, patch: Vec<Value
     Ok(vec![Change::Put(SERVICE, released.unwrap_or(written))])
 }
 
-/// The second PATCH after an edit. It is tried again with the next edit if it fails: the owner's apply would then meet a
-/// conflict, but traffic is where it should be, and that is not worth stopping a pass for.
-pub(super) async fn release(
-    cluster: &dyn Cluster,
-    kind: crate::controller::Kind,
-    namespace: &str,
-    written: &Value,
-) -> Option<Value> {
-    let patch = release_ownership(written)?;
-    match cluster.patch(kind, namespace, object::name(written), "", &Patch::Json(patch)).await {
-        Ok(released) => Some(released),
-        Err(error) => {
-            tracing::debug!(%error, "the ownership of a field was not given up");
-            None
+/// The second PATCH after an edit. Whoever writes the status of the object comes in between at times: then it is tried
+/// again on what stands there now. Past the last try every later pass does it (`release_all`): until then the owner's apply
+/// would meet a conflict, but traffic is where it should be, and that is not worth stopping a pass for.
+pub(super) async fn release(cluster: &dyn Cluster, kind: Kind, namespace: &str, written: &Value) -> Option<Value> {
+    let name = object::name(written);
+    let mut patch = release_ownership(written)?;
+    for _ in 0..RELEASE_TRIES {
+        let error = match cluster.patch(kind, namespace, name, "", &Patch::Json(patch)).await {
+            Ok(released) => return Some(released),
+            Err(error) => error,
+        };
+        tracing::debug!(%error, "the ownership of a field was not given up");
+        if !matches!(error, ClusterError::Conflict { .. }) {
+            return None;
+        }
+        let fresh = cluster.get(kind, namespace, name).await.ok().flatten()?;
+        match release_ownership(&fresh) {
+            Some(again) => patch = again,
+            // The owner has applied it: the field is theirs again.
+            None => return None,
         }
     }
+    None
+}
+
+/// What an earlier pass, or a process that was killed between its two writes, still owns of others' objects.
+pub(super) async fn release_all(cluster: &dyn Cluster, world: &World, documents: &Documents) -> Vec<Change> {
+    let services = world.services.iter().map(|service| (SERVICE, service.name.as_str()));
+    let routes = world.routes.iter().map(|route| (route_kind(&route.kind), route.name.as_str()));
+    let mut changes = Vec::new();
+    for (kind, name) in services.chain(routes) {
+        let Some(document) = documents.get(kind, name) else { continue };
+        if let Some(released) = release(cluster, kind, &world.rollout.namespace, document).await {
+            changes.push(Change::Put(kind, released));
+        }
+    }
+    changes
 }
 
 /// Creates or updates the revision's Services.
