@@ -15,7 +15,7 @@ const ENOUGH_REQUESTS: u64 = 2_000;
 /// Bad requests that a release may spend: 0.02 % of the budget.
 const ALLOWANCE: u64 = 104;
 /// A window of 5 s, its samples' way into Prometheus, and the controller's look.
-const DETECTION_SECONDS: i64 = 15;
+const DETECTION_SECONDS: i64 = 20;
 
 /// Prints every check; true if all held.
 pub fn all(tally: &Tally, stories: &[Story; 3], status: &Value, rollout: &Value) -> bool {

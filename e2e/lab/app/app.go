@@ -11,6 +11,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"net"
 	"net/http"
@@ -75,6 +76,7 @@ type App struct {
 	settings  Settings
 	started   time.Time
 	errorRate atomic.Value // float64
+	served    atomic.Uint64
 	latency   atomic.Int64 // milliseconds
 	metrics   *metrics
 }
@@ -115,7 +117,7 @@ func (app *App) answer(writer http.ResponseWriter, latency time.Duration) {
 		time.Sleep(latency)
 	}
 	code := http.StatusOK
-	if rand.Float64() < app.errorRate.Load().(float64) {
+	if app.fails() {
 		code = http.StatusInternalServerError
 	}
 	body, _ := json.Marshal(map[string]string{"version": app.settings.Version, "pod": app.settings.Pod})
@@ -124,6 +126,12 @@ func (app *App) answer(writer http.ResponseWriter, latency time.Duration) {
 	writer.WriteHeader(code)
 	_, _ = writer.Write(append(body, '\n'))
 	app.metrics.observe(code, time.Since(begin))
+}
+
+// fails spreads the errors evenly instead of drawing them: a test then knows how many there are.
+func (app *App) fails() bool {
+	rate, served := app.errorRate.Load().(float64), float64(app.served.Add(1))
+	return math.Floor(served*rate) > math.Floor((served-1)*rate)
 }
 
 func (app *App) drawLatency() time.Duration {
