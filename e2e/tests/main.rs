@@ -4,7 +4,10 @@
 mod support;
 
 mod crash;
+
 mod facts;
+mod idle;
+
 mod midrun;
 mod promote;
 mod refused;
