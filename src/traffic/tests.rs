@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::{
-    api::{RUN_ANNOTATION, Reason},
+    api::{Percent, RUN_ANNOTATION, Reason},
     engine::{CanaryRefs, weight_total},
     workload::patch::applied,
 };
