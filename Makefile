@@ -24,7 +24,7 @@ lab: $(LAB) ## A cluster to play with, until Ctrl-C
 	$(CARGO) build --locked --bin tidegate
 	$(LAB) up
 
-test: check unit lab-test lab-test-alone ## Everything that CI runs
+test: check unit lab-test-alone lab-test ## Everything that CI runs
 
 check: ## Format and lints
 	$(CARGO) fmt --check

@@ -6,9 +6,11 @@
 #![allow(dead_code, unused_imports)]
 
 pub mod application;
+pub mod audit;
 pub mod controller;
 pub mod denial;
 pub mod load;
+pub mod part;
 pub mod space;
 pub mod stage;
 
@@ -16,5 +18,6 @@ pub use application::Application;
 pub use controller::Controller;
 pub use denial::Denial;
 pub use load::{Load, Tally};
+pub use part::Away;
 pub use space::Space;
 pub use stage::Stage;

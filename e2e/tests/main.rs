@@ -4,7 +4,10 @@
 mod support;
 
 mod crash;
+mod evidence;
 mod facts;
+mod idle;
+mod intents;
 mod midrun;
 mod owners;
 mod promote;

@@ -138,7 +138,7 @@ impl<'w> Active<'w> {
 
     /// The smallest total in which every weight of the plan is a whole number.
     pub fn total(&self) -> u32 {
-        record::weight_total(&self.spec.plan)
+        record::weight_total(self.spec.plan.steps.iter().map(|step| step.weight))
     }
 
     /// The largest share that the canary has anywhere, whatever was granted.

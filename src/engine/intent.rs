@@ -25,7 +25,7 @@ pub(super) fn abort(active: &mut Active, draft: &mut Draft) {
 pub(super) fn steer(active: &mut Active, draft: &mut Draft) {
     let Some(action) = draft.world.actions.first() else { return };
     if is_consumed(active, action) {
-        return resolve(draft, action, Ok("done before".into()), Some(active.name));
+        return resolve(draft, action, Ok(done_before(active, action)), Some(active.name));
     }
     let answer = match misdirected(active, action) {
         Some(why) => Err(why),
@@ -51,7 +51,7 @@ pub(super) fn too_late(active: &Active, draft: &mut Draft) {
         RunPhase::Stepping | RunPhase::Soaking => return,
     };
     for action in &draft.world.actions {
-        let answer = if is_consumed(active, action) { Ok("done before".into()) } else { Err(why.to_owned()) };
+        let answer = if is_consumed(active, action) { Ok(done_before(active, action)) } else { Err(why.to_owned()) };
         resolve(draft, action, answer, Some(active.name));
     }
 }
@@ -104,6 +104,14 @@ pub(super) fn resolve(draft: &mut Draft, action: &ActionView, answer: Result<Str
 
 fn is_consumed(active: &Active, action: &ActionView) -> bool {
     active.status.consumed.contains(&action.uid) || active.spec.requested_by.as_deref() == Some(&action.name)
+}
+
+/// A Retry is answered when the run that it started has been created.
+fn done_before(active: &Active, action: &ActionView) -> String {
+    if active.spec.requested_by.as_deref() == Some(&action.name) {
+        return format!("RolloutRun {} was started", active.name);
+    }
+    "done before".into()
 }
 
 fn consume(active: &mut Active, action: &ActionView) {

@@ -4,7 +4,7 @@
 
 use sha2::{Digest, Sha256};
 
-use crate::api::{DecisionEntry, DecisionLog, Percent, Plan, Reason, RolloutRunStatus};
+use crate::api::{DecisionEntry, DecisionLog, Percent, Reason, RolloutRunStatus};
 
 /// Decisions kept in a record. With 512 bytes each they are half of the 64 KiB that a status may have.
 pub const MAX_DECISIONS: usize = 64;
@@ -56,20 +56,28 @@ pub fn shorten(message: &str) -> String {
     format!("{}...", &message[..end])
 }
 
-/// The smallest of 100, 1,000, 10,000 and 100,000 in which every weight of the plan is a whole number.
-pub fn weight_total(plan: &Plan) -> u32 {
-    let exact = |total: u32| plan.steps.iter().all(|step| is_whole(step.weight, total));
-    [100, 1_000, 10_000].into_iter().find(|&total| exact(total)).unwrap_or(100_000)
+/// The smallest of 100, 1,000, 10,000 and 100,000 in which each of these shares is a whole number. Small, because some
+/// routers take no more than 999 or 1,000.
+pub fn weight_total(shares: impl Iterator<Item = Percent>) -> u32 {
+    shares.map(smallest_total).max().unwrap_or(100)
 }
 
-fn is_whole(share: Percent, total: u32) -> bool {
-    (u64::from(share.thousandths()) * u64::from(total)).is_multiple_of(100_000)
+const fn smallest_total(share: Percent) -> u32 {
+    let thousandths = share.thousandths();
+    if thousandths.is_multiple_of(1_000) {
+        100
+    } else if thousandths.is_multiple_of(100) {
+        1_000
+    } else if thousandths.is_multiple_of(10) {
+        10_000
+    } else {
+        100_000
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::PlanStep;
 
     #[test]
     fn the_log_is_bounded_and_its_digest_depends_on_what_was_dropped() {
@@ -94,9 +102,8 @@ mod tests {
             (vec!["0.25", "100"], 10_000),
             (vec!["0.125", "100"], 100_000),
         ] {
-            let steps =
-                weights.iter().map(|weight| PlanStep { weight: weight.parse().unwrap(), ..PlanStep::default() });
-            assert_eq!(weight_total(&Plan { steps: steps.collect(), ..Plan::default() }), total, "{weights:?}");
+            let shares = weights.iter().map(|weight| weight.parse().unwrap());
+            assert_eq!(weight_total(shares), total, "{weights:?}");
         }
     }
 }

@@ -11,7 +11,7 @@ mod split;
 use serde_json::Value;
 
 use crate::{
-    api::{Percent, RunRoute},
+    api::RunRoute,
     engine::{Refusal, RouteEdit, RouteState},
 };
 
@@ -24,7 +24,7 @@ pub trait Router: Sync {
     fn example(&self) -> Value;
 
     /// What a run freezes of the route: the rules that name one of `services` with a weight other than 0 (all of them, or
-    /// those named in `rules`), their backends, and the parents that have accepted it. `total`: see [`weight_total`].
+    /// those named in `rules`), their backends, and the parents that have accepted it. `total`: see [`crate::engine::weight_total`].
     ///
     /// # Errors
     /// Everything that stands against managing the route, all at once.
@@ -56,25 +56,6 @@ pub static ROUTERS: &[&dyn Router] = &[&gateway_api::HTTP_ROUTE, &gateway_api::G
 /// The router for this kind.
 pub fn router(kind: &str) -> Option<&'static dyn Router> {
     ROUTERS.iter().copied().find(|router| router.kind() == kind)
-}
-
-/// The smallest sum of weights in which each of these shares is a whole number. Small, because some routers take no more
-/// than 999 or 1,000.
-pub fn weight_total(weights: impl Iterator<Item = Percent>) -> u32 {
-    weights.map(smallest_total).max().unwrap_or(100)
-}
-
-const fn smallest_total(weight: Percent) -> u32 {
-    let thousandths = weight.thousandths();
-    if thousandths.is_multiple_of(1_000) {
-        100
-    } else if thousandths.is_multiple_of(100) {
-        1_000
-    } else if thousandths.is_multiple_of(10) {
-        10_000
-    } else {
-        100_000
-    }
 }
 
 #[cfg(test)]

@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::{
-    api::{RUN_ANNOTATION, Reason},
-    engine::CanaryRefs,
+    api::{Percent, RUN_ANNOTATION, Reason},
+    engine::{CanaryRefs, weight_total},
     workload::patch::applied,
 };
 
@@ -104,16 +104,6 @@ fn every_router_manages_its_own_example() {
             assert_eq!(router.read(&after, &frozen, Some("bcd"), 100).canary, CanaryRefs::At(share));
         }
         assert_eq!(edited(*router, &named, &frozen, "bcd", 100, &RouteEdit::Drop), example);
-    }
-}
-
-#[test]
-fn the_total_is_the_smallest_that_is_exact() {
-    for (weights, total) in
-        [("5 50 100", 100), ("0.1 50", 1_000), ("0.25", 10_000), ("1 0.125 0.5", 100_000), ("", 100)]
-    {
-        let shares = weights.split_whitespace().map(|text| text.parse().unwrap());
-        assert_eq!(weight_total(shares), total, "{weights}");
     }
 }
 

@@ -8,8 +8,8 @@ use super::{Gathered, seen};
 use crate::{
     api::{PlanStep, Reason, RunRoute},
     controller::route_kind,
-    engine::{Refusal, RolloutView, RouteState, RouteView, RunView, Seen},
-    traffic::{Router, router, weight_total},
+    engine::{Refusal, RolloutView, RouteState, RouteView, RunView, Seen, weight_total},
+    traffic::{Router, router},
     workload::{
         object::{items, text},
         service::run_of,
