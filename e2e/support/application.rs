@@ -18,6 +18,7 @@ pub struct Application {
     pub steps: Value,
     pub soak: &'static str,
     pub strategy: Option<Value>,
+    /// The Rollout manages the route. Without it the route is there all the same, for the load.
     pub routed: bool,
     /// The template comes from a Deployment of the same name.
     pub deployment_ref: bool,
@@ -141,9 +142,7 @@ impl Application {
     /// Everything, as its owner applies it.
     pub async fn apply(&self, space: &Space) {
         space.apply_as("owner", false, SERVICE, self.service()).await.expect("the Service is applied");
-        if self.routed {
-            space.apply_as("owner", false, HTTP_ROUTE, self.route()).await.expect("the route is applied");
-        }
+        space.apply_as("owner", false, HTTP_ROUTE, self.route()).await.expect("the route is applied");
         if self.deployment_ref {
             space.apply_as("owner", false, DEPLOYMENT, self.deployment()).await.expect("the Deployment is applied");
             space.scale(DEPLOYMENT, &self.name, self.replicas).await;

@@ -11,6 +11,9 @@ use serde::Deserialize;
 
 use super::{Space, space::lab};
 
+/// A machine that stalls for seconds must not look like a gateway that fails.
+const TIMEOUT: &str = "20s";
+
 /// Answers by version, then by code. Transport errors have no version.
 pub type Counts = BTreeMap<String, BTreeMap<String, u64>>;
 
@@ -81,7 +84,7 @@ impl Load {
     pub fn start(host: &str, rate: u32) -> Self {
         let file = PathBuf::from(lab("TIDEGATE_LAB_DIR")).join(format!("load-{host}-{rate}.json"));
         let child = Command::new(lab("TIDEGATE_LAB_BIN"))
-            .args(["load", "--url", &lab("TIDEGATE_LAB_GATEWAY"), "--host", host])
+            .args(["load", "--url", &lab("TIDEGATE_LAB_GATEWAY"), "--host", host, "--timeout", TIMEOUT])
             .args(["--rate", &rate.to_string(), "--out"])
             .arg(&file)
             .stdin(Stdio::null())
@@ -119,7 +122,7 @@ impl Load {
     fn end(&mut self) {
         if let Some(mut child) = self.child.take() {
             let _ = Command::new("kill").args(["-INT", &child.id().to_string()]).status();
-            for _ in 0..100 {
+            for _ in 0..250 {
                 if child.try_wait().ok().flatten().is_some() {
                     return;
                 }

@@ -92,7 +92,7 @@ impl Stage {
     /// Ends the load: no request failed.
     pub async fn nothing_failed(&mut self) -> Tally {
         let tally = self.curtain().await;
-        assert!(tally.sent > 100, "only {} requests", tally.sent);
+        assert!(tally.sent > 100 && tally.sent == tally.answered, "{} sent, {} answered", tally.sent, tally.answered);
         assert_eq!(tally.failed(), 0, "{}: {:?}\n{}", self.space.namespace, tally.counts, tally.failures());
         tally
     }

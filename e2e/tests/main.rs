@@ -12,6 +12,7 @@ mod midrun;
 mod owners;
 mod promote;
 mod refused;
+mod reverts;
 
 /// The binary under test.
 pub const TIDEGATE: &str = env!("CARGO_BIN_EXE_tidegate");

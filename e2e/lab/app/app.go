@@ -46,7 +46,9 @@ func Main() int {
 // the drain period (routers need time to hear that this pod is leaving), then
 // lets the requests in flight finish.
 func serve(settings Settings, stop <-chan os.Signal) error {
-	server := &http.Server{Handler: New(settings).Handler(), ReadHeaderTimeout: 10 * time.Second}
+	// No timeout: it would also close a connection that the gateway has opened and not used yet, and a request that is
+	// just being sent on it would be a failure of ours.
+	server := &http.Server{Handler: New(settings).Handler()}
 	failed := make(chan error, len(settings.Addresses))
 	for _, address := range settings.Addresses {
 		listener, err := net.Listen("tcp", address)
