@@ -9,7 +9,7 @@ use futures::future::try_join;
 use super::{
     estimate::{expected_requests, ratio_before},
     order::{Arm, Order},
-    provider::Provider,
+    provider::{Provider, Series},
     selectors::{Counters, Selectors},
     series::{ArmSeries, Liveness, NewPods, reading},
 };
@@ -25,6 +25,8 @@ use crate::{
 const MOST_WINDOWS: i64 = 120;
 /// Windows before the watermark that are read again: an increment may have begun in them.
 const LOOK_BACK_WINDOWS: i64 = GRACE_WINDOWS + 1;
+/// Proxies whose scrapes are looked at for a service without requests; one that is scraped is enough.
+const MOST_PROXIES: usize = 8;
 /// How far back pods are looked for that were scraped before.
 const SEEN_BEFORE_SECONDS: i64 = 3_600;
 
@@ -141,6 +143,10 @@ async fn advance(
     let read = |arm: Arm| selectors.read(arm, provider, from, to);
     let (mut canary, mut control) = try_join(read(Arm::Canary), read(Arm::Control)).await?;
     counters.sort(&mut canary, &mut control)?;
+    if canary.total.is_empty() && control.total.is_empty() && !control.own_targets {
+        control.up = scraped_proxies(selectors, provider, from, to).await?;
+        canary.up = control.up.clone();
+    }
     let new_pods = new_pods(order, selectors, &canary, folds.watermark, from, provider).await?;
     let live = Liveness::of([&canary, &control]);
     let cells = Cells { window: timing.window, from: folds.watermark, to, changed_at: order.settled_at };
@@ -150,6 +156,26 @@ async fn advance(
     let enough = !assembly.windows.is_empty();
     folds.absorb(&assembly, judged(order, &timing));
     if enough { Ok(()) } else { Err(shortfall(selectors, &canary, &control)) }
+}
+
+/// A shared proxy's counters are born with the first request. Where other series of the same name are there, the proxies are
+/// scraped, and no series of either arm means no requests; where there are none at all, the name is likely wrong.
+async fn scraped_proxies(
+    selectors: &Selectors,
+    provider: &dyn Provider,
+    from: i64,
+    to: i64,
+) -> Result<Vec<Series>, String> {
+    let name = selectors.control.total.split('{').next().unwrap_or_default();
+    let found =
+        provider.instant(&format!("group by (job, instance) ({name})"), to).await.map_err(|why| why.to_string())?;
+    let mut up = Vec::new();
+    for proxy in found.iter().take(MOST_PROXIES) {
+        let label = |name: &str| proxy.labels.get(name).cloned().unwrap_or_default();
+        let selector = format!("up{{job={:?},instance={:?}}}", label("job"), label("instance"));
+        up.extend(provider.raw(&selector, from, to).await.map_err(|why| why.to_string())?);
+    }
+    Ok(up)
 }
 
 /// Stable's ratio before the run is needed only if it gets no traffic in the run.
