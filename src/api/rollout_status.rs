@@ -26,7 +26,7 @@ pub struct RolloutStatus {
     /// The current or last RolloutRun.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run: Option<String>,
-    /// The step of the run, counted from 0, of how many: "1/4".
+    /// The step of the run, counted from 1, of how many: "1/4". (RolloutAction.spec.step counts from 0.)
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub step: Option<String>,
     /// The share of traffic that the revision under test is granted, in percent.

@@ -1,6 +1,7 @@
 //! The controller's wiring: arguments, client, watches, workers, shutdown. No policy.
 
 use std::{
+    io::IsTerminal,
     net::SocketAddr,
     panic::AssertUnwindSafe,
     path::PathBuf,
@@ -144,7 +145,10 @@ async fn config(kubeconfig: Option<PathBuf>, context: Option<String>) -> Result<
 fn start_log(json: bool, filter: &str) {
     // The client's own warnings repeat what the passes say with the object's name.
     let filter = tracing_subscriber::EnvFilter::new(format!("{filter},kube_client=error"));
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal());
     // Started already by whoever embeds the controller: theirs counts.
     let _ = if json { log.json().try_init() } else { log.try_init() };
 }

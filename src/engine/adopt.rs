@@ -19,7 +19,9 @@ pub(super) fn pass(draft: &mut Draft, source: &SourceView, replicas: u32) -> Sit
     draft.wake(super::draft::ACTIVE_POLL_MILLIS);
     super::intent::at_rest(draft, &[]);
     if !world.refusals.is_empty() {
-        return start::stalled(&world.refusals);
+        // An analysis that cannot be resolved does not hold the first revision, but is said with what does.
+        let analysis = world.analysis.as_ref().err().into_iter().flatten();
+        return start::stalled(&world.refusals.iter().chain(analysis).cloned().collect::<Vec<_>>());
     }
     let unsettled = source.deployment.as_ref().filter(|deployment| !deployment.settled);
     let revision = &source.revision;
@@ -32,6 +34,11 @@ pub(super) fn pass(draft: &mut Draft, source: &SourceView, replicas: u32) -> Sit
             deployment.ready, deployment.desired
         );
         return Situation::new(Phase::Degraded, Reason::WorkloadNotSettled, message);
+    }
+    if view.deployment.is_none()
+        && let Some(refused) = start::refused_template(world, draft, revision)
+    {
+        return refused;
     }
     bring_up(draft, revision, &view, replicas);
     let ready = ready_endpoints(world, revision);

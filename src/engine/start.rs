@@ -36,6 +36,11 @@ pub(super) fn obstacle(world: &World, draft: &mut Draft, revision: &str) -> Opti
     if let Some(unknown) = unknown_input(world) {
         return Some(Situation::new(Phase::Progressing, Reason::ApiUnavailable, unknown));
     }
+    refused_template(world, draft, revision)
+}
+
+/// The API server has the last word on a template: what it says, or that it is being asked; None: it would take it.
+pub(super) fn refused_template(world: &World, draft: &mut Draft, revision: &str) -> Option<Situation> {
     match &world.dry_run {
         Some(Ok(())) => None,
         Some(Err(message)) => Some(Situation::new(Phase::Degraded, Reason::InvalidTemplate, message)),
@@ -50,10 +55,13 @@ pub(super) fn obstacle(world: &World, draft: &mut Draft, revision: &str) -> Opti
 
 /// All problems at once, the reason of the first.
 pub(super) fn stalled(problems: &[super::Refusal]) -> Situation {
-    let messages: Vec<&str> = problems.iter().map(|problem| problem.message.as_str()).collect();
+    let sentence = |problem: &super::Refusal| match problem.reason.hint() {
+        Some(hint) => format!("{} ({hint})", problem.message),
+        None => problem.message.clone(),
+    };
     let reason = problems.first().map_or(Reason::InvalidSpec, |problem| problem.reason);
-    let hint = reason.hint().map(|hint| format!(" ({hint})")).unwrap_or_default();
-    Situation::new(Phase::Degraded, reason, format!("{}{hint}", messages.join("; ")))
+    let sentences: Vec<String> = problems.iter().map(sentence).collect();
+    Situation::new(Phase::Degraded, reason, sentences.join("; "))
 }
 
 fn unknown_input(world: &World) -> Option<String> {
