@@ -3,7 +3,7 @@
 
 CARGO ?= cargo
 LAB := target/lab
-TEST_THREADS ?= 6
+TEST_THREADS ?= 4
 
 .PHONY: build demo lab test check unit lab-test lab-test-alone generate
 .DEFAULT_GOAL := build
