@@ -24,6 +24,8 @@ pub struct Application {
     pub deployment_ref: bool,
     pub budget: Option<Value>,
     pub metrics: Value,
+    /// None: the default one.
+    pub provider: Option<String>,
     pub progress_deadline: &'static str,
     pub warm: &'static str,
     pub drain: &'static str,
@@ -45,6 +47,7 @@ impl Application {
             deployment_ref: false,
             budget: None,
             metrics: json!([]),
+            provider: None,
             progress_deadline: "60s",
             warm: "1s",
             drain: "2s",
@@ -132,6 +135,9 @@ impl Application {
         }
         if !self.metrics.as_array().is_none_or(Vec::is_empty) {
             spec["analysis"] = json!({"metrics": self.metrics});
+            if let Some(provider) = &self.provider {
+                spec["analysis"]["provider"] = json!(provider);
+            }
         }
         if let Some(budget) = &self.budget {
             spec["errorBudget"] = budget.clone();

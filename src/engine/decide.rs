@@ -12,7 +12,13 @@ const UNWRITTEN_MILLIS: u64 = 30_000;
 /// What to do next. Total and deterministic: every World has exactly one Decision.
 pub fn decide(world: &World) -> Decision {
     let mut draft = Draft::new(world);
-    let situation = look(world, &mut draft);
+    let mut situation = look(world, &mut draft);
+    if world.rollout.deleting {
+        restore::overdue(&mut draft, &mut situation);
+    }
+    for action in &world.spent_actions {
+        draft.act(Action::DeleteAction { action: action.clone() });
+    }
     let mut decision = draft.finish(&situation);
     if world.rollout.deleting {
         decision.status.phase = Some(Phase::Terminating);

@@ -80,6 +80,7 @@ impl Model {
             routes: spec.routes.iter().map(|(kind, name)| route(kind, name)).collect(),
             runs: Vec::new(),
             actions: Vec::new(),
+            spent_actions: Vec::new(),
             refusals: Vec::new(),
             dry_run: Some(Ok(())),
             analysis: Ok(ResolvedAnalysis::default()),
