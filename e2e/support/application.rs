@@ -18,6 +18,7 @@ pub struct Application {
     pub steps: Value,
     pub soak: &'static str,
     pub strategy: Option<Value>,
+    pub preview: Option<String>,
     /// The Rollout manages the route. Without it the route is there all the same, for the load.
     pub routed: bool,
     /// The template comes from a Deployment of the same name.
@@ -43,6 +44,7 @@ impl Application {
             steps: json!([{"weight": 20, "bake": "1s"}, {"weight": 50, "bake": "1s"}]),
             soak: "1s",
             strategy: None,
+            preview: None,
             routed: true,
             deployment_ref: false,
             budget: None,
@@ -138,6 +140,9 @@ impl Application {
             if let Some(provider) = &self.provider {
                 spec["analysis"]["provider"] = json!(provider);
             }
+        }
+        if let Some(preview) = &self.preview {
+            spec["traffic"]["preview"] = json!({"service": preview});
         }
         if let Some(budget) = &self.budget {
             spec["errorBudget"] = budget.clone();

@@ -171,6 +171,13 @@ impl Space {
         self.get(ROLLOUT, name).await.map(|rollout| rollout["status"].clone()).unwrap_or_default()
     }
 
+    /// The reason of the Rollout's condition Ready.
+    pub async fn reason_of(&self, name: &str) -> String {
+        let conditions = self.status(name).await["conditions"].as_array().cloned().unwrap_or_default();
+        let ready = conditions.iter().find(|row| row["type"] == "Ready");
+        ready.and_then(|row| row["reason"].as_str()).unwrap_or_default().to_owned()
+    }
+
     /// The newest RolloutRun of a Rollout, by creation.
     pub async fn newest_run(&self, rollout: &str) -> Option<Value> {
         let mut runs = self.list(RUN).await;

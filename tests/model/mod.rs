@@ -352,7 +352,7 @@ impl Model {
                 assert_ne!(state.canary, CanaryRefs::Absent, "no weight before the backend is named");
                 state.canary = CanaryRefs::At(share);
             }
-            RouteEdit::Drop => {
+            RouteEdit::Drop { run: _ } => {
                 assert_eq!(state.canary.largest(), Percent::ZERO, "dropped only at weight 0");
                 (state.canary, state.run) = (CanaryRefs::Absent, None);
             }
