@@ -23,7 +23,7 @@ pub struct Alternatives {
 
 /// The likelihood ratio of a window, in two parts.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Terms {
+pub struct Likelihood {
     /// ln of the likelihood ratio at the ratio tolerated.
     pub gain: Each,
     /// What each point of absolute tolerance takes from it; negative for alternatives below 1.
@@ -42,18 +42,18 @@ impl Alternatives {
     /// a null probability of its own in each window: neither a change of weight nor a drifting base can pass for an effect.
     ///
     /// `e^(delta - A) - 1` is written `(1 - q)(rho - 1) / (1 + q (rho - 1))`: no exponential, and exactly 0 without control.
-    pub fn terms(&self, tolerated_ratio: f64, canary: Counts, control: Counts) -> Terms {
+    pub fn likelihood(&self, tolerated_ratio: f64, canary: Counts, control: Counts) -> Likelihood {
         let scaled = tolerated_ratio * canary.total;
         let all = scaled + control.total;
         let (share, rest) = if all > 0.0 { (scaled / all, control.total / all) } else { (0.0, 0.0) };
         let bad = canary.bad + control.bad;
-        let mut terms = Terms { gain: [0.0; ALTERNATIVES], cost: [0.0; ALTERNATIVES] };
+        let mut likelihood = Likelihood { gain: [0.0; ALTERNATIVES], cost: [0.0; ALTERNATIVES] };
         for (index, (excess, log)) in self.excess.iter().zip(self.logs).enumerate() {
             let shift = share * excess;
-            terms.gain[index] = log * canary.bad - bad * libm::log1p(shift);
-            terms.cost[index] = canary.total * (rest * excess / (1.0 + shift));
+            likelihood.gain[index] = log * canary.bad - bad * libm::log1p(shift);
+            likelihood.cost[index] = canary.total * (rest * excess / (1.0 + shift));
         }
-        terms
+        likelihood
     }
 }
 
@@ -67,8 +67,8 @@ mod tests {
         let some = Counts { bad: 7.0, total: 1000.0 };
         for grid in [FAIL, PASS] {
             for (canary, control) in [(some, Counts::default()), (Counts::default(), some), Default::default()] {
-                let terms = Alternatives::of(&grid).terms(1.1, canary, control);
-                assert_eq!((terms.gain, terms.cost), ([0.0; 8], [0.0; 8]), "{canary:?} {control:?}");
+                let likelihood = Alternatives::of(&grid).likelihood(1.1, canary, control);
+                assert_eq!((likelihood.gain, likelihood.cost), ([0.0; 8], [0.0; 8]), "{canary:?} {control:?}");
             }
         }
     }

@@ -35,10 +35,10 @@ impl Sums {
     }
 
     fn absorb(&mut self, canary: Counts, control: Counts, phi: f64) {
-        let terms = self.alternatives.terms(RATIO, canary, control);
+        let likelihood = self.alternatives.likelihood(RATIO, canary, control);
         for index in 0..ALTERNATIVES {
-            self.gain[index] += terms.gain[index] / phi;
-            self.cost[index] += terms.cost[index] / phi;
+            self.gain[index] += likelihood.gain[index] / phi;
+            self.cost[index] += likelihood.cost[index] / phi;
         }
     }
 

@@ -76,9 +76,9 @@ impl MarginTest {
 /// Margin e-process, section 1.1: `[gain - tolerance cost] / phi` for each alternative. To divide by phi is always valid
 /// (Jensen), and exact for bad events in clusters of one arm up to the size phi.
 fn log_growth(alternatives: &Alternatives, margin: Margin, canary: Counts, control: Counts, phi: f64) -> Each {
-    let terms = alternatives.terms(margin.ratio, canary, control);
-    let mut growth = terms.gain;
-    for (gain, cost) in growth.iter_mut().zip(terms.cost) {
+    let likelihood = alternatives.likelihood(margin.ratio, canary, control);
+    let mut growth = likelihood.gain;
+    for (gain, cost) in growth.iter_mut().zip(likelihood.cost) {
         *gain = (*gain - margin.absolute * cost) / phi.max(1.0);
     }
     growth

@@ -19,28 +19,33 @@ pub const BY_CONNECTION: f64 = 0.10;
 /// Probability of a false alarm.
 pub const SAMPLE_RATIO_ALPHA: f64 = 0.001;
 
-/// ln of the e-value against "the arms' shares are `shares`", with two arms up to `tolerance` (absolute, of the first one's).
+/// ln of the e-value against "the arms' events are as `shares`" (of any sum), with two arms up to `tolerance` (of the first one's
+/// part of all, absolute).
 ///
 /// Sequential sample ratio, section 3: multinomial test with a Dirichlet prior around the shares (Lindon & Malek, arXiv
 /// 2011.03567). With a tolerance the null is a range: division by the best of it keeps the evidence valid.
 pub fn sample_ratio_log_evidence(counts: &[f64], shares: &[f64], prior: f64, tolerance: f64) -> f64 {
     let all: f64 = counts.iter().sum();
-    let certain = shares.iter().any(|share| *share <= 0.0 || *share >= 1.0);
+    let whole: f64 = shares.iter().sum();
+    let certain = shares.iter().any(|share| *share <= 0.0 || *share >= whole);
     if all <= 0.0 || certain {
         return 0.0;
     }
+    let first_share = shares[0] / whole;
     let mut evidence = ln_gamma(prior) - ln_gamma(prior + all);
     let first = match (shares, counts) {
-        ([share, _], [count, _]) => (count / all).clamp((share - tolerance).max(0.0), (share + tolerance).min(1.0)),
-        _ => shares[0],
+        ([_, _], [count, _]) => {
+            (count / all).clamp((first_share - tolerance).max(0.0), (first_share + tolerance).min(1.0))
+        }
+        _ => first_share,
     };
     for (index, (count, share)) in counts.iter().zip(shares).enumerate() {
         let null = match index {
             0 => first,
             1 if shares.len() == 2 => 1.0 - first,
-            _ => *share,
+            _ => share / whole,
         };
-        let pseudo = prior * share;
+        let pseudo = prior * share / whole;
         evidence += ln_gamma(pseudo + count) - ln_gamma(pseudo);
         if *count > 0.0 {
             evidence -= count * libm::log(null);
