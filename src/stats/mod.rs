@@ -12,6 +12,7 @@ mod grid;
 mod increments;
 mod judge;
 mod reading;
+mod terms;
 mod threshold;
 mod verdict;
 mod window;
@@ -25,6 +26,7 @@ pub use grid::{ALTERNATIVES, FAIL, Grid, Margin, PASS};
 pub use increments::{Birth, Increment, increments, usable};
 pub use judge::{Counted, Evidence, Measured, Supply, judge};
 pub use reading::{Cells, Reading, slots};
+pub use terms::Terms;
 pub use threshold::{Measurements, Outcome, ThresholdPlan};
 pub use verdict::{Judgement, Verdict};
 pub use window::{
