@@ -3,6 +3,8 @@
 //! Accounting: bad requests above stable's, counted in requests and held against the error budget. It finds no regression
 //! itself (`power` says how long that takes) and decides nothing about steps.
 
+use serde::Serialize;
+
 use super::allowance::Allowance;
 
 /// Halvings of the largest rise that is looked at: a tenth of a percent of it, where a whole bake costs next to nothing.
@@ -51,7 +53,8 @@ pub struct NextStep {
 }
 
 /// The most that a regression costs within one step.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct WorstCost {
     /// The rise that costs this.
     pub excess_ratio: f64,
