@@ -23,15 +23,16 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("workload", &["api", "engine", "stats"]),
     ("traffic", &["api", "engine", "stats", "workload"]),
     ("measure", &["api", "engine", "stats"]),
-    ("view", &["api", "engine"]),
+    ("plan", &["api", "engine", "stats"]),
+    ("view", &["api", "engine", "stats", "plan"]),
     ("controller", &["api", "engine", "stats", "workload", "traffic", "measure"]),
     ("sim", &["api", "engine", "stats", "workload", "traffic", "measure", "controller"]),
     ("web", &["api", "engine", "stats", "workload", "traffic", "measure", "controller", "view"]),
-    ("cli", &["api", "engine", "stats", "workload", "traffic", "measure", "controller", "sim", "web", "view"]),
+    ("cli", &["api", "engine", "stats", "workload", "traffic", "measure", "plan", "controller", "sim", "web", "view"]),
 ];
 
 /// Layers that are pure: no cluster, no clock, no chance, no log.
-const PURE: &[&str] = &["engine", "stats", "workload", "traffic", "view"];
+const PURE: &[&str] = &["engine", "stats", "workload", "traffic", "plan", "view"];
 const IMPURE_WORDS: &[&str] = &["tokio", "Client", "Api", "SystemTime", "Instant", "rand", "tracing"];
 const IMPURE_CALLS: &[&str] = &["Timestamp::now", "Zoned::now"];
 /// Their order differs from run to run.

@@ -40,6 +40,8 @@ pub enum Command {
         #[command(subcommand)]
         what: Get,
     },
+    /// Say before the start what each step of a Rollout can find, what it can cost, and how long it takes
+    Plan(Plan),
     /// End the present step now: its bake and gates count as done
     Promote(Promote),
     /// Give one approval to a gate of the present step
@@ -98,6 +100,42 @@ pub enum Output {
     /// The objects as JSON
     Json,
     /// The objects as YAML
+    Yaml,
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct Plan {
+    /// File with the Rollout, as YAML or JSON; every Rollout in it is planned; - is standard input
+    #[arg(short, long = "filename", value_name = "FILE")]
+    pub file: PathBuf,
+    /// Requests per second of the service, all revisions together; default: what errorBudget.expectedRequests means
+    #[arg(long, value_parser = rate)]
+    pub rps: Option<f64>,
+    /// Part of the stable revision's requests that are bad, from 0 to below 1, such as 0.001
+    #[arg(long, value_name = "RATIO", value_parser = part)]
+    pub error_ratio: Option<f64>,
+    /// Read both over the last hour from the MetricsProvider that the cluster has for the Rollout
+    #[arg(long)]
+    pub from_prometheus: bool,
+    /// Read both from this address; without --from-prometheus no cluster is asked
+    #[arg(long, value_name = "URL")]
+    pub prometheus: Option<String>,
+    /// How often the metrics are scraped; default: the MetricsProvider's, else 15s
+    #[arg(long, value_parser = longer_than_nothing)]
+    pub scrape_interval: Option<Span>,
+    /// How many errors come together, 1 or more: retries and bad nodes make bursts
+    #[arg(long, value_name = "NUMBER", default_value = "1", value_parser = burst)]
+    pub overdispersion: f64,
+    /// Form of the answer; default: a page of text
+    #[arg(short, long, value_enum)]
+    pub output: Option<PlanOutput>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum PlanOutput {
+    /// A list with one entry for each Rollout, as JSON
+    Json,
+    /// The same as YAML
     Yaml,
 }
 
@@ -188,6 +226,28 @@ impl From<Approve> for Wish {
     }
 }
 
+fn number(text: &str, is_right: impl Fn(f64) -> bool, right: &str) -> Result<f64, String> {
+    let number = text.parse::<f64>().ok().filter(|number| number.is_finite() && is_right(*number));
+    number.ok_or_else(|| format!("write a number {right}"))
+}
+
+fn rate(text: &str) -> Result<f64, String> {
+    number(text, |rate| rate > 0.0, "above 0, such as 40")
+}
+
+fn part(text: &str) -> Result<f64, String> {
+    number(text, |part| (0.0..1.0).contains(&part), "from 0 to below 1, such as 0.001 for 0.1 %")
+}
+
+fn burst(text: &str) -> Result<f64, String> {
+    number(text, |burst| burst >= 1.0, "of 1 or more")
+}
+
+fn longer_than_nothing(text: &str) -> Result<Span, String> {
+    let span: Span = text.parse().map_err(|error: crate::api::SpanError| error.to_string())?;
+    if span > Span::ZERO { Ok(span) } else { Err("write a time above 0s, such as 15s".into()) }
+}
+
 /// `rollouts.tidegate.io/checkout`, as kubectl prints it, is `checkout` too.
 fn bare_name(text: &str) -> Result<String, String> {
     let name = match text.split_once('/') {
@@ -222,6 +282,9 @@ mod tests {
             "-n shop --context prod promote checkout --full --reason hotfix",
             "approve checkout --gate qa --no-wait",
             "abort checkout --timeout 30s -r slow",
+            "plan -f rollout.yaml --rps 40 --error-ratio 0.001",
+            "plan --filename - --from-prometheus --scrape-interval 5s -o json",
+            "plan -f a.json --prometheus http://127.0.0.1:9090 --overdispersion 2.5",
             "controller --listen 127.0.0.1:9090 --log-format json --log-level debug -n shop",
             "completion powershell",
             "version",
@@ -241,6 +304,13 @@ mod tests {
             "get rollout checkout -A",
             "get rollout pods/x",
             "get rollout rollouts/",
+            "plan",
+            "plan -f a.yaml --rps 0",
+            "plan -f a.yaml --rps inf",
+            "plan -f a.yaml --error-ratio 1",
+            "plan -f a.yaml --overdispersion 0.5",
+            "plan -f a.yaml --scrape-interval 0s",
+            "plan -f a.yaml -o table",
             "completion tcsh",
         ] {
             assert!(read(line).is_err(), "{line}");

@@ -32,6 +32,18 @@ pub enum Failure {
     Refused { message: String },
     #[error("RolloutAction {action} was created, but the controller has not answered within {timeout}")]
     Unanswered { action: String, namespace: String, timeout: crate::api::Span },
+    #[error("failed to read {file}: {message}")]
+    File { file: String, message: String },
+    #[error("failed to find a Rollout of tidegate.io in {file}: {}", found(.kinds))]
+    NoRollout { file: String, kinds: Vec<String> },
+    #[error("{}", problems_of(.file, .problems))]
+    Invalid { file: String, problems: Vec<(String, String)> },
+    #[error("failed to plan Rollout {rollout}: {} not known", unknown(*.rate, *.errors))]
+    NoFigures { rollout: String, rate: bool, errors: bool },
+    #[error("failed to measure the traffic of Rollout {rollout}: {message}")]
+    Measure { rollout: String, message: String },
+    #[error("failed to choose a MetricsProvider for Rollout {rollout}: {}", no_provider(.provider.as_deref(), .namespace))]
+    NoProvider { rollout: String, provider: Option<String>, namespace: String },
     #[error("failed to use {output} here: it shows {shows}")]
     Output { output: &'static str, shows: &'static str, instead: &'static str },
     #[error("{}", with_cause(.0))]
@@ -63,6 +75,14 @@ impl Failure {
                 "Look whether the controller runs; the answer will be in: kubectl -n {namespace} get rolloutactions.tidegate.io {action} -o yaml"
             )),
             Self::Output { instead, .. } => Some((*instead).into()),
+            Self::NoRollout { .. } => Some("Name the file that holds the Rollout, or - for standard input".into()),
+            Self::NoFigures { .. } => {
+                Some("Give them with --rps 40 --error-ratio 0.001, or have them measured with --from-prometheus".into())
+            }
+            Self::Measure { .. } | Self::NoProvider { .. } => Some(
+                "Name a server that answers from here with --prometheus URL, or give --rps and --error-ratio".into(),
+            ),
+            Self::File { .. } | Self::Invalid { .. } => None,
             Self::Api { .. } | Self::Refused { .. } | Self::Controller(_) | Self::Write(_) | Self::ReaderGone => None,
         }
     }
@@ -90,6 +110,36 @@ impl Failure {
             404 if !names_object => Self::KindsMissing { attempt },
             _ => Self::Api { attempt, message },
         }
+    }
+}
+
+fn found(kinds: &[String]) -> String {
+    if kinds.is_empty() { "it is empty".into() } else { format!("it has {}", near::listed(kinds)) }
+}
+
+/// One problem on the line, several on a line each.
+fn problems_of(file: &str, problems: &[(String, String)]) -> String {
+    match problems {
+        [(object, problem)] => format!("{object} in {file}: {problem}"),
+        several => {
+            let lines = several.iter().map(|(object, problem)| format!("\n  {object}: {problem}"));
+            format!("{file} has {} problems{}", several.len(), lines.collect::<String>())
+        }
+    }
+}
+
+const fn unknown(rate: bool, errors: bool) -> &'static str {
+    match (rate, errors) {
+        (false, false) => "its requests per second and its error ratio are",
+        (false, true) => "its requests per second are",
+        (true, false | true) => "its error ratio is",
+    }
+}
+
+fn no_provider(name: Option<&str>, namespace: &str) -> String {
+    match name {
+        Some(name) => format!("{name} does not exist, or namespace {namespace} may not use it"),
+        None => format!("none is the default for namespace {namespace}"),
     }
 }
 

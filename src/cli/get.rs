@@ -94,11 +94,11 @@ const fn only(output: &'static str, shows: &'static str, instead: &'static str) 
     Failure::Output { output, shows, instead }
 }
 
-fn json(value: &impl Serialize) -> Result<String, Failure> {
+pub(super) fn json(value: &impl Serialize) -> Result<String, Failure> {
     let text = serde_json::to_string_pretty(value).map_err(|error| Failure::Write(error.into()))?;
     Ok(text + "\n")
 }
 
-fn yaml(value: &impl Serialize) -> Result<String, Failure> {
+pub(super) fn yaml(value: &impl Serialize) -> Result<String, Failure> {
     serde_yaml_ng::to_string(value).map_err(|error| Failure::Write(std::io::Error::other(error)))
 }

@@ -9,7 +9,10 @@ mod failure;
 mod get;
 mod intent;
 mod live;
+mod manifest;
+mod measured;
 mod near;
+mod plan;
 mod reference;
 mod terminal;
 mod watch;
@@ -46,6 +49,7 @@ async fn run(arguments: Arguments) -> Result<(), Failure> {
     let connection = &arguments.connection;
     match arguments.command {
         Command::Get { what } => get::run(connection, what).await,
+        Command::Plan(arguments) => plan::run(connection, &arguments).await,
         Command::Promote(promote) => intent::run(connection, promote.into()).await,
         Command::Approve(approve) => intent::run(connection, approve.into()).await,
         Command::Abort(intent) => intent::run(connection, intent.of(crate::api::ActionType::Abort)).await,

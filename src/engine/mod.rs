@@ -28,6 +28,7 @@ mod world;
 pub use decide::decide;
 pub use decision::*;
 pub use laws::{Broken, laws};
+pub use prepare::SETTLE_MILLIS;
 pub use record::weight_total;
 pub use valid::{read_spec, validate};
 pub use valid_metrics::metric_refusals;

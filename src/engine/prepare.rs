@@ -7,7 +7,7 @@ use crate::api::{Percent, Reason};
 
 /// How long a count of ready pods or a set of endpoints must hold before it is believed. Shorter, and a pod that flaps
 /// once gets traffic; longer, and every step is slower.
-pub(super) const SETTLE_MILLIS: u64 = 3_000;
+pub const SETTLE_MILLIS: u64 = 3_000;
 
 /// What a step waits for.
 #[derive(Clone, Debug, PartialEq, Eq)]

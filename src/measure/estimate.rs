@@ -4,16 +4,16 @@
 
 use super::provider::{Provider, WhyNot};
 
-const HOUR: i64 = 3_600;
+pub(super) const HOUR: i64 = 3_600;
 const DAY: i64 = 24 * HOUR;
 const WEEK: i64 = 7 * DAY;
 /// The longest span that is asked for: more would read more samples than servers allow.
 const LONGEST: i64 = 30 * DAY;
 /// The span of the present rate, with less than a day of data.
-const PRESENT: i64 = 300;
+pub(super) const PRESENT: i64 = 300;
 
 /// Growth of all counters that a selector selects; None: there are none, or no number.
-async fn growth(
+pub(super) async fn growth(
     provider: &dyn Provider,
     selector: &str,
     span: i64,

@@ -6,6 +6,7 @@ mod answer;
 mod counting;
 mod estimate;
 mod evaluate;
+mod figures;
 mod measuring;
 mod order;
 mod placeholder;
@@ -17,6 +18,7 @@ mod selectors;
 mod series;
 
 pub use evaluate::evaluate;
+pub use figures::{Figures, FiguresError, figures};
 pub use order::{ArmNames, Order};
 pub use placeholder::Placeholder;
 pub use prometheus::{Prometheus, PrometheusError};

@@ -2,6 +2,7 @@
 //!
 //! No I/O, and no decision about steps.
 
+mod advance;
 mod allowance;
 mod alternatives;
 mod betting;
@@ -22,16 +23,19 @@ mod margin;
 mod mean_bounds;
 mod mixture;
 mod overdispersion;
+mod power;
 mod quantile_bounds;
 mod rate_bounds;
 mod ratio_bounds;
 mod reading;
 mod sample_ratio;
 mod slo;
+mod terms;
 mod threshold;
 mod verdict;
 mod window;
 
+pub use advance::{Incident, NextStep, WorstCost, rises};
 pub use allowance::{Allowance, BudgetTerms};
 pub use betting::BettingTest;
 pub use budget::{BudgetFold, Spending};
@@ -48,6 +52,7 @@ pub use margin::{MarginTest, margin_log_evidence};
 pub use mean_bounds::{Moments, mean_difference_bounds, mean_half_width, mean_tuning};
 pub use mixture::Restarts;
 pub use overdispersion::{FALLBACK_PHI, Overdispersion};
+pub use power::{Alone, Flow, POWER};
 pub use quantile_bounds::quantile_bounds;
 pub use rate_bounds::{rate_bounds, rate_log_evidence};
 pub use ratio_bounds::RatioBounds;
@@ -56,6 +61,7 @@ pub use sample_ratio::{
     BY_CONNECTION, BY_REQUEST, SAMPLE_RATIO_ALPHA, SAMPLE_RATIO_PRIOR, SampleRatio, sample_ratio_log_evidence,
 };
 pub use slo::{SLO_BURN, SloTest, slo_limit, slo_log_evidence};
+pub use terms::Terms;
 pub use threshold::{Measurements, Outcome, ThresholdPlan};
 pub use verdict::{Judgement, Verdict};
 pub use window::{

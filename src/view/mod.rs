@@ -4,15 +4,19 @@
 
 mod age;
 mod conditions;
+mod curve;
 mod evidence;
 mod line;
 mod next;
+mod paragraph;
+mod plan;
 mod scene;
 mod steps;
 mod table;
 mod tree;
 
 pub use line::{Line, Tone};
+pub use plan::plan;
 pub use scene::{Pods, Scene};
 pub use table::{Columns, table};
 pub use tree::tree;

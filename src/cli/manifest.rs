@@ -1,0 +1,215 @@
+//! A file of Kubernetes documents, as YAML or JSON, one or several: what commands that work before the start read.
+//!
+//! It looks at no cluster, and leaves documents of other kinds alone. Misspelt fields are not found here.
+
+use std::{
+    fs,
+    io::{Read, stdin},
+    path::Path,
+};
+
+use serde::{Deserialize, de::DeserializeOwned};
+use serde_json::Value;
+
+use super::Failure;
+use crate::{
+    api::{AnalysisSpec, AnalysisTemplateSpec, MetricsProviderSpec, ROLLOUT_NAME_MAX, TemplateKind},
+    engine::{ValidRollout, read_spec, validate},
+    measure,
+};
+
+const STDIN: &str = "-";
+const GROUP: &str = "tidegate.io/";
+
+/// The documents of a file.
+#[derive(Debug)]
+pub struct Manifest {
+    /// For messages.
+    file: String,
+    documents: Vec<Value>,
+}
+
+/// A Rollout of the file that is valid.
+#[derive(Debug)]
+pub struct Written {
+    pub name: String,
+    pub namespace: Option<String>,
+    pub valid: ValidRollout,
+    pub analysis: AnalysisSpec,
+}
+
+pub type Templates = Vec<(TemplateKind, String, AnalysisTemplateSpec)>;
+
+impl Manifest {
+    /// `-` is standard input.
+    pub fn read(path: &Path) -> Result<Self, Failure> {
+        let file = if path == Path::new(STDIN) { "standard input".into() } else { path.display().to_string() };
+        let mut text = String::new();
+        let read = match path.to_str() {
+            Some(STDIN) => stdin().read_to_string(&mut text).map(|_| ()),
+            _ => fs::read_to_string(path).map(|read| text = read),
+        };
+        let failed = |message: String| Failure::File { file: file.clone(), message };
+        read.map_err(|error| failed(error.to_string()))?;
+        let documents = documents(&text).map_err(failed)?;
+        Ok(Self { file, documents })
+    }
+
+    /// Every Rollout of the file; or else every problem of all of them.
+    pub fn rollouts(&self) -> Result<Vec<Written>, Failure> {
+        let (mut found, mut problems, mut total) = (Vec::new(), Vec::new(), 0);
+        for document in self.of_kind("Rollout") {
+            total += 1;
+            match self.rollout(document) {
+                Ok(written) => found.push(written),
+                Err(sentences) => {
+                    problems.extend(sentences.into_iter().map(|sentence| (shown_name(document), sentence)));
+                }
+            }
+        }
+        if !problems.is_empty() {
+            return Err(Failure::Invalid { file: self.file.clone(), problems });
+        }
+        if total == 0 {
+            let kind = |document: &Value| document["kind"].as_str().unwrap_or("a document without a kind").to_owned();
+            let kinds = self.documents.iter().map(kind).collect();
+            return Err(Failure::NoRollout { file: self.file.clone(), kinds });
+        }
+        Ok(found)
+    }
+
+    fn rollout(&self, document: &Value) -> Result<Written, Vec<String>> {
+        let sentences = |refusals: Vec<crate::engine::Refusal>| -> Vec<String> {
+            refusals.into_iter().map(|refusal| refusal.message).collect()
+        };
+        let name = document["metadata"]["name"].as_str().unwrap_or_default().to_owned();
+        let spec = read_spec(document).map_err(sentences)?;
+        let valid = validate(&name, &spec).map_err(sentences)?;
+        let analysis = spec.analysis.unwrap_or_default();
+        let templates = self.templates();
+        if missing(&analysis, &templates).is_empty() && (spec.error_budget.is_some() || !is_empty(&analysis)) {
+            measure::resolve(&analysis, &templates, spec.error_budget.as_ref()).map_err(sentences)?;
+        }
+        let namespace = document["metadata"]["namespace"].as_str().map(str::to_owned);
+        Ok(Written { name, namespace, valid, analysis })
+    }
+
+    /// The templates in the file; what cannot be read as one is none.
+    pub fn templates(&self) -> Templates {
+        let of = |kind: TemplateKind, word: &'static str| {
+            self.specs::<AnalysisTemplateSpec>(word).map(move |(name, spec)| (kind, name, spec))
+        };
+        let of_namespace = of(TemplateKind::AnalysisTemplate, "AnalysisTemplate");
+        of_namespace.chain(of(TemplateKind::ClusterAnalysisTemplate, "ClusterAnalysisTemplate")).collect()
+    }
+
+    pub fn providers(&self) -> Vec<(String, MetricsProviderSpec)> {
+        self.specs("MetricsProvider").collect()
+    }
+
+    fn specs<S: DeserializeOwned>(&self, kind: &'static str) -> impl Iterator<Item = (String, S)> {
+        self.of_kind(kind).filter_map(|document| {
+            let name = document["metadata"]["name"].as_str()?.to_owned();
+            Some((name, serde_json::from_value(document["spec"].clone()).ok()?))
+        })
+    }
+
+    /// Documents of a kind of ours.
+    fn of_kind(&self, kind: &'static str) -> impl Iterator<Item = &Value> {
+        let ours = |document: &Value| document["apiVersion"].as_str().is_some_and(|version| version.starts_with(GROUP));
+        self.documents.iter().filter(move |document| ours(document) && document["kind"] == *kind)
+    }
+
+    /// Documents of all kinds: routes and Services say which port an application has.
+    pub fn documents(&self) -> &[Value] {
+        &self.documents
+    }
+}
+
+/// Templates that the analysis names and that are not there.
+pub fn missing(analysis: &AnalysisSpec, templates: &Templates) -> Vec<(TemplateKind, String)> {
+    let is_there =
+        |kind: TemplateKind, name: &str| templates.iter().any(|(its, named, _)| *its == kind && named == name);
+    let named = analysis.templates.iter().map(|reference| (reference.kind, reference.name.clone()));
+    named.filter(|(kind, name)| !is_there(*kind, name)).collect()
+}
+
+pub fn is_empty(analysis: &AnalysisSpec) -> bool {
+    analysis.metrics.is_empty() && analysis.templates.is_empty()
+}
+
+/// The name for messages: whoever forgot it must still find the document.
+fn shown_name(document: &Value) -> String {
+    let name = document["metadata"]["name"].as_str().unwrap_or("without a name");
+    format!("Rollout {}", name.chars().take(2 * ROLLOUT_NAME_MAX).collect::<String>())
+}
+
+/// All documents of a text: YAML's, or JSON's one after the other; lists are taken apart.
+fn documents(text: &str) -> Result<Vec<Value>, String> {
+    let is_json = text.trim_start().starts_with('{');
+    // YAML reads JSON too, but not several documents without a line between them, and no tabs.
+    let read: Vec<Value> = if is_json {
+        let stream = serde_json::Deserializer::from_str(text).into_iter::<Value>();
+        stream.collect::<Result<_, _>>().map_err(|error| format!("it is not JSON: {error}"))?
+    } else {
+        let stream = serde_yaml_ng::Deserializer::from_str(text).map(Value::deserialize);
+        stream.collect::<Result<_, _>>().map_err(|error| format!("it is not YAML: {error}"))?
+    };
+    let taken_apart = read.into_iter().flat_map(|document| match document["items"].as_array() {
+        Some(items) => items.clone(),
+        None => vec![document],
+    });
+    Ok(taken_apart.filter(|document| !document.is_null()).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ROLLOUT: &str = "apiVersion: tidegate.io/v1alpha1\nkind: Rollout\nmetadata: {name: NAME}\nspec:\n  \
+        workload: {deploymentRef: {name: a}}\n  traffic: {services: [{name: a}]}\n  \
+        strategy: {canary: {steps: [{weight: 10, bake: BAKE}]}}\n";
+
+    fn rollout(name: &str, bake: &str) -> String {
+        ROLLOUT.replace("NAME", name).replace("BAKE", bake)
+    }
+
+    fn manifest(text: &str) -> Manifest {
+        Manifest { file: "a.yaml".into(), documents: documents(text).unwrap() }
+    }
+
+    #[test]
+    fn every_rollout_is_found_in_yaml_json_and_lists_and_nothing_else() {
+        let json = |name: &str| {
+            let value: Value = serde_yaml_ng::from_str(&rollout(name, "5m")).unwrap();
+            serde_json::to_string_pretty(&value).unwrap()
+        };
+        let foreign = "---\napiVersion: argoproj.io/v1alpha1\nkind: Rollout\nmetadata: {name: x}\n---\nkind: Service\n";
+        for (text, names) in [
+            (format!("{}---\n{}{foreign}", rollout("a", "5m"), rollout("b", "1m")), vec!["a", "b"]),
+            (format!("{}\n\t{}", json("a"), json("b")), vec!["a", "b"]),
+            (format!("{{\"kind\": \"List\", \"items\": [{}]}}", json("c")), vec!["c"]),
+            (format!("# a comment\n---\n---\n{}", rollout("d", "5m")), vec!["d"]),
+        ] {
+            let found = manifest(&text).rollouts().unwrap();
+            assert_eq!(found.iter().map(|written| written.name.as_str()).collect::<Vec<_>>(), names, "{text}");
+        }
+    }
+
+    #[test]
+    fn the_problems_of_all_rollouts_are_said_at_once() {
+        let text = format!("{}---\n{}---\n{}", rollout("a", "0s"), rollout("b", "5m"), rollout("C_", "soon"));
+        let Err(Failure::Invalid { problems, .. }) = manifest(&text).rollouts() else { panic!() };
+        let names: Vec<&str> = problems.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(names, ["Rollout a", "Rollout C_"]);
+        assert!(problems[0].1.starts_with("spec.strategy.canary.steps[0].bake is 0s"), "{problems:?}");
+        assert!(problems[1].1.contains("not a duration"), "{problems:?}");
+    }
+
+    #[test]
+    fn a_file_without_a_rollout_is_refused_with_what_it_has() {
+        let failure = manifest("kind: Service\n---\nkind: HTTPRoute\n").rollouts().unwrap_err();
+        assert!(matches!(failure, Failure::NoRollout { kinds, .. } if kinds == ["Service", "HTTPRoute"]));
+        assert!(documents("a: [").is_err() && documents("{\"a\": ").is_err());
+    }
+}

@@ -1,0 +1,144 @@
+//! The terms that evidence is judged by: error probabilities, margins and lengths, with their defaults.
+//!
+//! One value for the evaluation, the planner and the replay, so that a plan promises what the verdict keeps. It gathers no
+//! evidence and knows no metric: a metric's share of alpha is given where it is asked for.
+
+use super::grid::Margin;
+use crate::api::{Percent, Plan};
+
+/// Parts of the bad ratio that the objective allows, for the absolute margins.
+const FAIL_PART: f64 = 0.1;
+const PASS_PART: f64 = 0.5;
+/// Absolute margins without an objective.
+const FAIL_WITHOUT_OBJECTIVE: f64 = 0.0005;
+const PASS_WITHOUT_OBJECTIVE: f64 = 0.005;
+/// The horizon is this many times the bakes and the soak: a run also waits for pods, routes and people.
+const HORIZON_FACTOR: f64 = 2.0;
+/// The least horizon, for plans without bakes: over none the mass kept for late regressions would be spent at once.
+const LEAST_HORIZON_SECONDS: f64 = 600.0;
+
+/// What Fail and Pass need.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Terms {
+    /// Probability that a good release is failed: per rollout, all metrics together, however often it is looked at.
+    pub alpha: f64,
+    /// Probability that a bad release is passed, per metric.
+    pub beta: f64,
+    /// Fail proves that the canary's bad ratio is above this.
+    pub fail: Margin,
+    /// Pass proves that it is below this.
+    pub pass: Margin,
+    /// Windows that a Fail needs at least: a shared incident shows in one arm a scrape earlier than in the other.
+    pub confirm: u32,
+    /// Part of the prior kept for regressions that begin late.
+    pub reserve: f64,
+    /// Requests of the canary that a Pass needs at least.
+    pub min_canary_requests: u64,
+    /// Evidence against the canary from which on it does not advance.
+    pub suspicion: f64,
+    /// Time over which the reserve is spread.
+    pub horizon_seconds: f64,
+    pub window_seconds: f64,
+}
+
+impl Terms {
+    /// The defaults for an objective (None: no error budget), the lengths of a plan, and the windows it is read in.
+    pub fn new(objective: Option<Percent>, plan: &Plan, window_seconds: f64) -> Self {
+        let allowed = objective.map(|objective| objective.rest().ratio());
+        let absolute = |part: f64, without: f64| allowed.map_or(without, |allowed| part * allowed);
+        let bakes_seconds: f64 = plan.steps.iter().map(|step| step.bake.as_seconds()).sum();
+        let horizon_seconds = HORIZON_FACTOR * (bakes_seconds + plan.soak.as_seconds());
+        Self {
+            alpha: 0.01,
+            beta: 0.05,
+            fail: Margin { ratio: 1.1, absolute: absolute(FAIL_PART, FAIL_WITHOUT_OBJECTIVE) },
+            pass: Margin { ratio: 1.5, absolute: absolute(PASS_PART, PASS_WITHOUT_OBJECTIVE) },
+            confirm: 3,
+            reserve: 0.5,
+            min_canary_requests: 100,
+            suspicion: 10.0,
+            horizon_seconds: horizon_seconds.max(LEAST_HORIZON_SECONDS),
+            window_seconds,
+        }
+    }
+
+    /// Evidence that a Fail needs on a metric with this share of alpha (0 to 1): 1 / (alpha x share).
+    pub fn fail_threshold(&self, share: f64) -> f64 {
+        1.0 / (self.alpha * share)
+    }
+
+    /// Evidence that a Pass needs: 1 / beta.
+    pub fn pass_threshold(&self) -> f64 {
+        1.0 / self.beta
+    }
+
+    /// Logarithm of the most that one window may add to the evidence for a Fail, such that `confirm` windows are needed:
+    /// ln(threshold) / (confirm - 1). A single window has no cap.
+    pub fn ln_cap(&self, share: f64) -> f64 {
+        if self.confirm < 2 {
+            return f64::INFINITY;
+        }
+        libm::log(self.fail_threshold(share)) / f64::from(self.confirm - 1)
+    }
+
+    /// Least time to a Fail.
+    pub fn confirm_seconds(&self) -> f64 {
+        f64::from(self.confirm) * self.window_seconds
+    }
+
+    /// Windows in the horizon, as a number of possible starts of a regression.
+    pub fn horizon_windows(&self) -> f64 {
+        self.horizon_seconds / self.window_seconds
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::{PlanStep, Span};
+
+    fn plan(bakes_seconds: &[u64], soak_seconds: u64) -> Plan {
+        let step = |seconds: &u64| PlanStep { bake: Span::seconds(*seconds), ..PlanStep::default() };
+        Plan { steps: bakes_seconds.iter().map(step).collect(), soak: Span::seconds(soak_seconds), known: false }
+    }
+
+    fn close(left: f64, right: f64) -> bool {
+        (left - right).abs() <= 1e-12 * right.abs()
+    }
+
+    #[test]
+    fn absolute_margins_are_parts_of_what_the_objective_allows() {
+        for (objective, fail, pass) in
+            [(Some("99.9"), 0.0001, 0.0005), (Some("99"), 0.001, 0.005), (None, 0.0005, 0.005)]
+        {
+            let terms = Terms::new(objective.map(|text| text.parse().unwrap()), &plan(&[300], 0), 5.0);
+            assert!(close(terms.fail.absolute, fail) && close(terms.pass.absolute, pass), "{objective:?} {terms:?}");
+            assert_eq!((terms.fail.ratio, terms.pass.ratio), (1.1, 1.5));
+        }
+    }
+
+    #[test]
+    fn the_horizon_is_twice_the_plan_and_never_nothing() {
+        for (bakes, soak, horizon_seconds) in
+            [(&[300, 600][..], 900, 3_600.0), (&[60], 0, 600.0), (&[], 0, 600.0), (&[0, 0], 1_800, 3_600.0)]
+        {
+            let terms = Terms::new(None, &plan(bakes, soak), 5.0);
+            assert!(close(terms.horizon_seconds, horizon_seconds), "{bakes:?} {soak}");
+            assert!(close(terms.horizon_windows(), horizon_seconds / 5.0));
+        }
+    }
+
+    #[test]
+    fn the_cap_makes_a_fail_need_its_windows() {
+        let terms = Terms::new(None, &plan(&[300], 0), 5.0);
+        assert!(close(terms.fail_threshold(1.0), 100.0) && close(terms.pass_threshold(), 20.0));
+        for (share, confirm) in [(1.0, 3), (0.5, 3), (0.1, 2)] {
+            let terms = Terms { confirm, ..terms };
+            let most = |windows: u32| f64::from(windows) * terms.ln_cap(share) + libm::log(1.0 - terms.reserve);
+            let needed = libm::log(terms.fail_threshold(share));
+            assert!(most(confirm - 1) < needed && most(confirm) > needed, "{share} {confirm}");
+        }
+        assert_eq!(Terms { confirm: 1, ..terms }.ln_cap(1.0), f64::INFINITY);
+        assert!(close(terms.confirm_seconds(), 15.0));
+    }
+}

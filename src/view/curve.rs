@@ -1,0 +1,142 @@
+//! The exposure curve: the canary's weight over time as stairs, with text only.
+//!
+//! Time is to scale as far as every bake can be seen; weights are evenly spaced, so that 1 and 5 % can be told apart. Waits,
+//! gates and the end of a run are not in it.
+
+use super::{age::length, paragraph::WIDTH};
+use crate::{
+    api::Percent,
+    plan::{Forecast, Stage},
+};
+
+/// Rows at most: with more weights than this a row stands for a tenth of the traffic.
+const MOST_ROWS: usize = 10;
+/// Columns that a bake has at least, if there is room for all.
+const LEAST_COLUMNS: usize = 2;
+
+/// The curve and what has to be known to read it; nothing, if no stage takes any time.
+pub fn curve(forecast: &Forecast) -> Vec<String> {
+    let stages: Vec<&Stage> = forecast.stages.iter().filter(|stage| stage.bake.as_millis() > 0).collect();
+    if stages.is_empty() {
+        return Vec::new();
+    }
+    let labels = labels(&forecast.stages);
+    let label_width = labels.iter().map(|label| label.chars().count()).max().unwrap_or(0);
+    let plot_width = WIDTH - label_width - 2;
+    let widths = widths(&stages, plot_width - 1);
+    let mut canvas = vec![vec![' '; plot_width]; labels.len()];
+    let mut ends = vec![0];
+    let mut below = labels.len();
+    for (stage, width) in stages.iter().zip(&widths) {
+        let begin = ends.last().copied().unwrap_or(0);
+        let row = row(stage.weight, &labels);
+        draw_stage(&mut canvas, stage, (begin, begin + width), (below, row));
+        below = row;
+        ends.push(begin + width);
+    }
+    let mut lines: Vec<String> = labels
+        .iter()
+        .zip(&canvas)
+        .map(|(label, cells)| {
+            let cells: String = cells.iter().collect();
+            format!("{label:>label_width$} ┤{cells}").trim_end().to_owned()
+        })
+        .collect();
+    lines.extend(axis(&stages, &ends, label_width, plot_width));
+    lines
+}
+
+/// The row of each label, highest weight first.
+fn labels(stages: &[Stage]) -> Vec<String> {
+    let mut weights: Vec<Percent> = stages.iter().map(|stage| stage.weight).collect();
+    weights.sort_unstable();
+    weights.dedup();
+    if weights.len() > MOST_ROWS {
+        weights = (1..=10).map(|tenth| Percent::whole(10 * tenth)).collect();
+    }
+    weights.iter().rev().map(|weight| format!("{weight} %")).collect()
+}
+
+/// The lowest row that is not below the weight.
+fn row(weight: Percent, labels: &[String]) -> usize {
+    let of = |label: &String| label.trim_end_matches(" %").parse::<Percent>().unwrap_or(Percent::FULL);
+    labels.iter().rposition(|label| of(label) >= weight).unwrap_or(0)
+}
+
+/// Columns of each stage, `whole` in all: in proportion, but none invisible.
+fn widths(stages: &[&Stage], whole: usize) -> Vec<usize> {
+    let total: u64 = stages.iter().map(|stage| stage.bake.as_millis()).sum();
+    let least = if stages.len() * LEAST_COLUMNS * 2 <= whole { LEAST_COLUMNS } else { 1 };
+    let share = |stage: &&Stage| {
+        let exact = stage.bake.as_seconds() * 1_000.0 / total as f64 * whole as f64;
+        (exact.round() as usize).max(least)
+    };
+    let mut widths: Vec<usize> = stages.iter().map(share).collect();
+    // What rounding has given or taken, the widest one bears.
+    loop {
+        let sum: usize = widths.iter().sum();
+        let Some(widest) = (0..widths.len()).max_by_key(|index| widths[*index]) else { return widths };
+        match sum.cmp(&whole) {
+            std::cmp::Ordering::Less => widths[widest] += whole - sum,
+            std::cmp::Ordering::Greater if widths[widest] > least => widths[widest] -= 1,
+            std::cmp::Ordering::Greater | std::cmp::Ordering::Equal => return widths,
+        }
+    }
+}
+
+/// Up from the row before, then along to the end.
+fn draw_stage(canvas: &mut [Vec<char>], stage: &Stage, (begin, end): (usize, usize), (below, row): (usize, usize)) {
+    let is_soak = stage.step.is_none();
+    let mut put = |row: usize, column: usize, cell: char| {
+        if let Some(place) = canvas.get_mut(row).and_then(|cells| cells.get_mut(column)) {
+            *place = cell;
+        }
+    };
+    for column in begin..=end {
+        put(row, column, if is_soak { '═' } else { '─' });
+    }
+    if below > row && begin > 0 {
+        put(row, begin, if is_soak { '╒' } else { '┌' });
+        for between in row + 1..below {
+            put(between, begin, '│');
+        }
+        put(below, begin, '┘');
+    }
+    let word = " soak ";
+    if is_soak && end - begin > word.len() + 3 {
+        let from = begin + (end - begin - word.len()) / 2;
+        for (offset, letter) in word.chars().enumerate() {
+            put(row, from + offset, letter);
+        }
+    }
+}
+
+/// The time axis with a tick at the end of each stage, and the times where there is room, the last one always.
+fn axis(stages: &[&Stage], ends: &[usize], label_width: usize, plot_width: usize) -> Vec<String> {
+    let mut ticks = vec!['─'; plot_width];
+    let mut times = vec![' '; plot_width + label_width + 2];
+    let offset = label_width + 2;
+    let begin = |index: usize| match stages.get(index) {
+        Some(stage) => stage.begins.as_millis(),
+        None => stages.last().map_or(0, |last| last.begins.as_millis() + last.bake.as_millis()),
+    };
+    let last = ends.len() - 1;
+    let last_text = length(begin(last));
+    let last_from = offset + ends[last] + 1 - last_text.chars().count();
+    let mut free = 0;
+    for (index, column) in ends.iter().enumerate() {
+        if let Some(tick) = ticks.get_mut(*column) {
+            *tick = if index == last { '┘' } else { '┬' };
+        }
+        let text = if index == last { last_text.clone() } else { length(begin(index)) };
+        let from = if index == last { last_from } else { offset + column };
+        let fits = index == last || (from >= free && from + text.chars().count() < last_from);
+        if fits {
+            times[from..from + text.chars().count()].iter_mut().zip(text.chars()).for_each(|(cell, one)| *cell = one);
+            free = from + text.chars().count() + 1;
+        }
+    }
+    let ticks: String = ticks.iter().take(ends[last] + 1).collect();
+    let times: String = times.into_iter().collect();
+    vec![format!("{:label_width$} └{ticks}", ""), times.trim_end().to_owned()]
+}
