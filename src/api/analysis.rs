@@ -6,8 +6,8 @@ use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::Metric;
 use super::schema::{ARGUMENT, DNS_SUBDOMAIN, rule};
+use super::{Judging, Metric};
 
 /// The evidence that judges a new revision.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -33,6 +33,8 @@ pub struct AnalysisSpec {
     /// While metrics are missing. Default Hold.
     #[serde(default)]
     pub on_metrics_unavailable: OnMetricsUnavailable,
+    #[serde(flatten)]
+    pub judging: Judging,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

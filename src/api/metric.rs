@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::schema::{COMPARISON, WORD, not_zero, rule};
-use super::{Percent, Span};
+use super::{Decimal, Percent, Span};
 
 /// One metric: exactly one of `ratio`, `latency`, `gauge` and `threshold`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -29,6 +29,9 @@ pub struct Metric {
     /// One value against a condition.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub threshold: Option<ThresholdMetric>,
+    /// Its part of falseRevertProbability, relative to the other metrics. Default: ratio 5, latency 3, others 1, shared by those of a kind.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weight: Option<Decimal>,
 }
 
 /// Instant-vector selectors of raw counters: `total`, and one of `bad` and `good`.

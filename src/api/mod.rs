@@ -8,6 +8,8 @@
 mod action;
 mod analysis;
 pub mod crds;
+mod decimal;
+mod judging;
 mod metric;
 mod metrics_provider;
 mod names;
@@ -29,6 +31,8 @@ mod workload;
 pub use action::*;
 pub use analysis::*;
 pub use crds::{crds, crds_yaml};
+pub use decimal::{Decimal, DecimalError};
+pub use judging::*;
 pub use metric::*;
 pub use metrics_provider::*;
 pub use names::*;

@@ -9,7 +9,8 @@ use serde_json::Value;
 
 use super::schema::{immutable, objects_as_written};
 use super::{
-    ErrorBudget, Gate, Metric, OnInsufficientEvidence, OnMetricsUnavailable, Percent, Replicas, RolloutRunStatus, Span,
+    ErrorBudget, Gate, Judging, Metric, OnInsufficientEvidence, OnMetricsUnavailable, Percent, Replicas,
+    RolloutRunStatus, Span,
 };
 
 /// What one attempt has frozen at its start. Immutable; made by the controller.
@@ -111,6 +112,8 @@ pub struct ResolvedAnalysis {
     /// While metrics are missing.
     #[serde(default)]
     pub on_metrics_unavailable: OnMetricsUnavailable,
+    #[serde(flatten)]
+    pub judging: Judging,
 }
 
 /// A managed route as it was when the run began.

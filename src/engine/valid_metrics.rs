@@ -18,7 +18,7 @@ pub fn check_metrics(problems: &mut Problems, path: &str, metrics: &[Metric]) {
     problems.unique(path, metrics.iter().map(|metric| metric.name.as_str()));
     for (index, metric) in metrics.iter().enumerate() {
         let path = format!("{path}[{index}]");
-        let Metric { name: _, ratio, latency, gauge, threshold } = metric;
+        let Metric { name: _, ratio, latency, gauge, threshold, weight: _ } = metric;
         problems.exactly_one(
             &path,
             &[

@@ -43,6 +43,7 @@ pub fn resolve(
             metrics: work.metrics,
             on_insufficient_evidence: analysis.on_insufficient_evidence,
             on_metrics_unavailable: analysis.on_metrics_unavailable,
+            judging: analysis.judging.clone(),
         })
     } else {
         Err(work.refusals)

@@ -4,7 +4,7 @@
 //! evidence and knows no metric: a metric's share of alpha is given where it is asked for.
 
 use super::grid::Margin;
-use crate::api::{Percent, Plan};
+use crate::api::{Decimal, Judging, Percent, Plan, Span};
 
 /// Parts of the bad ratio that the objective allows, for the absolute margins.
 const FAIL_PART: f64 = 0.1;
@@ -60,6 +60,54 @@ impl Terms {
             horizon_seconds: horizon_seconds.max(LEAST_HORIZON_SECONDS),
             window_seconds,
         }
+    }
+
+    /// The same with what people have set.
+    pub fn with(mut self, judging: &Judging) -> Self {
+        let set = |value: Option<Decimal>, term: &mut f64| *term = value.map_or(*term, Decimal::value);
+        set(judging.false_revert_probability, &mut self.alpha);
+        set(judging.false_promote_probability, &mut self.beta);
+        set(judging.restart_reserve, &mut self.reserve);
+        set(judging.suspicion, &mut self.suspicion);
+        for (given, margin) in [(&judging.fail_margin, &mut self.fail), (&judging.pass_margin, &mut self.pass)] {
+            if let Some(given) = given {
+                set(given.ratio, &mut margin.ratio);
+                set(given.absolute, &mut margin.absolute);
+            }
+        }
+        self.confirm = judging.confirm_windows.unwrap_or(self.confirm);
+        self.min_canary_requests = judging.min_canary_requests.map_or(self.min_canary_requests, u64::from);
+        self.horizon_seconds = judging.horizon.map_or(self.horizon_seconds, Span::as_seconds);
+        self
+    }
+
+    /// What is wrong with them, by field.
+    pub fn problems(&self) -> Vec<String> {
+        let mut problems = Vec::new();
+        let mut needs = |holds: bool, sentence: String| {
+            if !holds {
+                problems.push(sentence);
+            }
+        };
+        for (field, value) in [("falseRevertProbability", self.alpha), ("falsePromoteProbability", self.beta)] {
+            needs(value > 0.0 && value <= 0.5, format!("{field} is {value}: give a number above 0 and up to 0.5"));
+        }
+        needs(self.reserve < 1.0, format!("restartReserve is {}: give a number below 1", self.reserve));
+        needs(self.suspicion >= 1.0, format!("suspicion is {}: give a number of 1 or more", self.suspicion));
+        for (field, margin) in [("failMargin", self.fail), ("passMargin", self.pass)] {
+            needs(margin.ratio >= 1.0, format!("{field}.ratio is {}: give a number of 1 or more", margin.ratio));
+            needs(margin.absolute < 1.0, format!("{field}.absolute is {}: give a part below 1", margin.absolute));
+        }
+        let wider = self.pass.ratio >= self.fail.ratio && self.pass.absolute >= self.fail.absolute;
+        let (pass, fail) = (self.pass, self.fail);
+        needs(
+            wider,
+            format!(
+                "passMargin ({} times, plus {}) is below failMargin ({} times, plus {}): a Pass may not be stricter than a Fail",
+                pass.ratio, pass.absolute, fail.ratio, fail.absolute
+            ),
+        );
+        problems
     }
 
     /// Evidence that a Fail needs on a metric with this share of alpha (0 to 1): 1 / (alpha x share).

@@ -1,0 +1,228 @@
+//! Every sequential test of one counted metric, as one fold: is the canary worse than the margin, is it within it, how far
+//! apart are the arms, does the canary break its objective, and did the arms get the requests that the weight says.
+//!
+//! It gathers evidence; which of it decides is the judge's to say.
+
+use serde_json::{Value, json};
+
+use super::{
+    bits::{from_bits, to_bits},
+    difference_bounds::DifferenceBounds,
+    fold::{BrokenState, Fold},
+    margin::MarginTest,
+    mixture::Restarts,
+    overdispersion::FALLBACK_PHI,
+    ratio_bounds::RatioBounds,
+    recording::Recording,
+    sample_ratio::{BY_REQUEST, SampleRatio},
+    slo::{SLO_BURN, SloTest, slo_limit},
+    terms::Terms,
+    window::{Counts, Window},
+};
+use crate::api::Percent;
+
+/// What one metric is tested for.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Trial {
+    pub terms: Terms,
+    /// The metric's part of alpha, from 0 to 1.
+    pub share: f64,
+    /// On the error budget's metric: its objective, and the part of alpha that its test has.
+    pub objective: Option<(Percent, f64)>,
+    /// The canary's share of the requests that the metric counts; None: it does not count them.
+    pub routed: Option<Percent>,
+    /// Windows that are kept for a replay.
+    pub recorded_windows: usize,
+}
+
+/// The evidence of one metric.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Comparison {
+    trial: Trial,
+    fail: MarginTest,
+    pass: MarginTest,
+    difference: DifferenceBounds,
+    /// With an objective only: it is the largest of the states.
+    ratio: Option<RatioBounds>,
+    slo: Option<ArmsSlo>,
+    shares: Option<SampleRatio>,
+    /// How many bad requests come together; None until it is measured.
+    phi: Option<f64>,
+    /// A Fail stays one.
+    failed: bool,
+    recording: Recording,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+struct ArmsSlo {
+    canary: SloTest,
+    control: SloTest,
+}
+
+/// What the evidence amounts to.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Compared {
+    pub fail: Proof,
+    /// The Fail was proven, now or before.
+    pub failed: bool,
+    pub pass: Proof,
+    /// The canary's bad ratio above stable's: bounds at alpha on each side.
+    pub lower: f64,
+    pub upper: f64,
+    /// The canary's bad ratio as a multiple of stable's.
+    pub ratio: Option<(f64, f64)>,
+    /// Of the canary's objective, and whether stable breaks it too.
+    pub slo: Option<(Proof, bool)>,
+    /// The canary's requests and those of both arms, if they do not fit the share.
+    pub mismatch: Option<(f64, f64)>,
+    pub phi: f64,
+    pub suspicion: f64,
+    pub min_canary_requests: f64,
+}
+
+/// An e-value and what it has to reach.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Proof {
+    pub evidence: f64,
+    pub threshold: f64,
+}
+
+impl Proof {
+    pub fn holds(self) -> bool {
+        self.evidence >= self.threshold
+    }
+}
+
+impl Comparison {
+    pub fn new(trial: Trial) -> Self {
+        let (fail, pass) = tests(&trial);
+        let terms = &trial.terms;
+        let slo = trial.objective.and_then(|(objective, share)| {
+            let limit = slo_limit(objective, SLO_BURN);
+            let test = SloTest::new(limit, terms.alpha * share, restarts(terms));
+            (limit < 1.0).then(|| ArmsSlo { canary: test.clone(), control: test })
+        });
+        Self {
+            recording: Recording::new(fail.clone(), pass.clone(), trial.recorded_windows),
+            fail,
+            pass,
+            difference: DifferenceBounds::default(),
+            ratio: trial.objective.map(|_| RatioBounds::default()),
+            slo,
+            shares: trial.routed.map(|_| SampleRatio::new(BY_REQUEST)),
+            phi: None,
+            failed: false,
+            trial,
+        }
+    }
+
+    /// Whether the overdispersion is still to be measured.
+    pub fn needs_phi(&self) -> bool {
+        self.phi.is_none()
+    }
+
+    pub fn learn_phi(&mut self, phi: f64) {
+        self.phi = Some(phi.clamp(1.0, 30.0));
+    }
+
+    pub fn compared(&self) -> Compared {
+        let Terms { alpha, suspicion, min_canary_requests, .. } = self.trial.terms;
+        let phi = self.phi.unwrap_or(FALLBACK_PHI);
+        let proof = |test: &MarginTest| Proof { evidence: test.evidence(), threshold: test.threshold() };
+        let of_slo = |test: &SloTest| Proof { evidence: test.evidence(), threshold: test.threshold() };
+        Compared {
+            fail: proof(&self.fail),
+            failed: self.failed,
+            pass: proof(&self.pass),
+            lower: self.difference.lower(alpha),
+            upper: self.difference.upper(alpha),
+            ratio: self.ratio.as_ref().map(|ratio| ratio.bounds(alpha)),
+            slo: self.slo.as_ref().map(|slo| (of_slo(&slo.canary), slo.control.is_proven())),
+            mismatch: self.shares.as_ref().filter(|shares| shares.is_mismatch(phi)).map(SampleRatio::seen),
+            phi,
+            suspicion,
+            min_canary_requests: min_canary_requests as f64,
+        }
+    }
+}
+
+fn restarts(terms: &Terms) -> Restarts {
+    Restarts { horizon_windows: terms.horizon_windows(), confirm_windows: terms.confirm, reserve: terms.reserve }
+}
+
+/// The tests of a Fail and of a Pass before the first window.
+pub fn tests(trial: &Trial) -> (MarginTest, MarginTest) {
+    let Terms { alpha, beta, fail, pass, .. } = trial.terms;
+    let fail = MarginTest::fail(fail, alpha * trial.share, restarts(&trial.terms));
+    (fail, MarginTest::pass(pass, beta))
+}
+
+impl Fold for Comparison {
+    fn absorb(&mut self, window: &Window) {
+        let phi = self.phi.unwrap_or(FALLBACK_PHI);
+        // Requests are whole; a record of whole numbers replays to the same bits.
+        let whole = |counts: Counts| Counts { bad: counts.bad.round(), total: counts.total.round() };
+        let (canary, control) = (whole(window.canary), whole(window.control));
+        self.fail.absorb(canary, control, phi);
+        self.pass.absorb(canary, control, phi);
+        self.recording.absorb(canary, control, phi);
+        self.difference.absorb(canary, control, phi);
+        if let Some(ratio) = &mut self.ratio {
+            ratio.absorb(canary, control, phi);
+        }
+        if let Some(slo) = &mut self.slo {
+            slo.canary.absorb(canary, phi);
+            slo.control.absorb(control, phi);
+        }
+        if let (Some(shares), Some(weight)) = (&mut self.shares, self.trial.routed)
+            && weight > Percent::ZERO
+            && weight < Percent::FULL
+        {
+            shares.begin_stratum(weight.ratio());
+            shares.absorb(canary.total, control.total);
+        }
+        self.failed |= self.fail.is_proven();
+    }
+
+    fn state(&self) -> Value {
+        json!({
+            "fail": self.fail.state(),
+            "pass": self.pass.state(),
+            "difference": self.difference.state(),
+            "ratio": self.ratio.as_ref().map(RatioBounds::state),
+            "slo": self.slo.as_ref().map(|slo| [slo.canary.state(), slo.control.state()]),
+            "shares": self.shares.as_ref().map(SampleRatio::state),
+            "phi": self.phi.map(to_bits),
+            "failed": self.failed,
+            "recording": self.recording.state(),
+        })
+    }
+
+    fn restore(&mut self, state: &Value) -> Result<(), BrokenState> {
+        let mut again = Self::new(self.trial.clone());
+        again.fail.restore(&state["fail"])?;
+        again.pass.restore(&state["pass"])?;
+        again.difference.restore(&state["difference"])?;
+        if let Some(ratio) = &mut again.ratio {
+            ratio.restore(&state["ratio"])?;
+        }
+        if let Some(slo) = &mut again.slo {
+            slo.canary.restore(&state["slo"][0])?;
+            slo.control.restore(&state["slo"][1])?;
+        }
+        if let Some(shares) = &mut again.shares {
+            shares.restore(&state["shares"])?;
+        }
+        again.phi = match &state["phi"] {
+            Value::Null => None,
+            phi => Some(from_bits(phi).ok_or(BrokenState("the overdispersion"))?),
+        };
+        again.failed = state["failed"].as_bool().ok_or(BrokenState("the comparison"))?;
+        again.recording.restore(&state["recording"])?;
+        *self = again;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,87 @@
+//! The comparison as a whole: written and restored, recorded and replayed, and what it proves.
+
+use super::*;
+use crate::api::Plan;
+
+fn trial() -> Trial {
+    let terms = Terms::new(Some("99.9".parse().unwrap()), &Plan::default(), 5.0);
+    let objective = Some(("99.9".parse().unwrap(), 0.1));
+    Trial { terms, share: 0.5, objective, routed: Some(Percent::whole(10)), recorded_windows: 8 }
+}
+
+fn window(number: i64, (xc, nc, xs, ns): (f64, f64, f64, f64)) -> Window {
+    let (canary, control) = (Counts { bad: xc, total: nc }, Counts { bad: xs, total: ns });
+    Window { start: number * 5, end: number * 5 + 5, canary, control }
+}
+
+fn folded(windows: &[(f64, f64, f64, f64)]) -> Comparison {
+    let mut comparison = Comparison::new(trial());
+    comparison.learn_phi(1.0);
+    for (number, counts) in (0..).zip(windows) {
+        comparison.absorb(&window(number, *counts));
+    }
+    comparison
+}
+
+const WORSE: [(f64, f64, f64, f64); 6] = [(5.0, 100.0, 1.0, 900.0); 6];
+const SAME: (f64, f64, f64, f64) = (0.0, 2_000.0, 1.0, 18_000.0);
+
+#[test]
+fn a_worse_canary_fails_after_three_windows_and_stays_failed() {
+    let failed = |count: usize| folded(&WORSE[..count]).compared().failed;
+    assert_eq!([1, 2, 3].map(failed), [false, false, true]);
+    let mut long = WORSE.to_vec();
+    long.extend([SAME; 40]);
+    let compared = folded(&long).compared();
+    assert!(compared.failed && !compared.fail.holds(), "{compared:?}");
+}
+
+#[test]
+fn a_canary_like_stable_passes_and_its_difference_is_bounded() {
+    let compared = folded(&[SAME; 8]).compared();
+    assert!(compared.pass.holds() && !compared.failed && compared.mismatch.is_none(), "{compared:?}");
+    assert!(compared.lower <= 0.0 && compared.upper > 0.0 && compared.upper < 0.01, "{compared:?}");
+}
+
+#[test]
+fn too_few_requests_of_the_canary_are_a_mismatch() {
+    let compared = folded(&[(0.0, 50.0, 0.0, 950.0); 10]).compared();
+    assert_eq!(compared.mismatch, Some((500.0, 10_000.0)));
+}
+
+#[test]
+fn written_and_restored_at_any_window_it_goes_on_bit_by_bit() {
+    let mut windows = WORSE.to_vec();
+    windows.extend([SAME; 14]);
+    let whole = folded(&windows);
+    for cut in 0..windows.len() {
+        let text = folded(&windows[..cut]).state().to_string();
+        let mut again = Comparison::new(trial());
+        again.restore(&serde_json::from_str(&text).unwrap()).unwrap();
+        for (number, counts) in (0..).zip(&windows).skip(cut) {
+            again.absorb(&window(number, *counts));
+        }
+        assert_eq!(again, whole, "cut at {cut}");
+    }
+}
+
+#[test]
+fn the_recording_replays_to_the_present_state() {
+    for count in [0, 3, 8, 9, 20] {
+        let windows: Vec<_> = WORSE.iter().copied().cycle().take(count).collect();
+        let comparison = folded(&windows);
+        let (fail, pass, replayed) = comparison.recording.replay();
+        assert_eq!((&fail, &pass), (&comparison.fail, &comparison.pass), "{count}");
+        assert_eq!(replayed, count.min(8));
+    }
+}
+
+#[test]
+fn a_state_of_another_shape_is_refused_and_changes_nothing() {
+    let mut comparison = folded(&WORSE);
+    let before = comparison.clone();
+    for state in [json!({}), json!({"fail": "00"})] {
+        assert!(comparison.restore(&state).is_err());
+        assert_eq!(comparison, before);
+    }
+}
