@@ -45,4 +45,4 @@ lab-test-alone: $(LAB) ## Tests that stop parts of the lab
 	$(LAB) run -- $(CARGO) test --offline --locked --test lab -- --test-threads 1 alone::
 
 generate: ## Rewrite what is generated: CRDs, references, golden files
-	UPDATE_GOLDEN=1 $(CARGO) test --test crds --test cli --test view
+	UPDATE_GOLDEN=1 $(CARGO) test --test crds --test cli --test view --test plan
