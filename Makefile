@@ -5,7 +5,7 @@ CARGO ?= cargo
 LAB := target/lab
 TEST_THREADS ?= 4
 
-.PHONY: build demo lab test check unit lab-test lab-test-alone generate
+.PHONY: build demo lab test check unit lab-test generate
 .DEFAULT_GOAL := build
 
 build: ## The binary, target/debug/tidegate
@@ -24,7 +24,7 @@ lab: $(LAB) ## A cluster to play with, until Ctrl-C
 	$(CARGO) build --locked --bin tidegate
 	$(LAB) up
 
-test: check unit lab-test-alone lab-test ## Everything that CI runs
+test: check unit lab-test ## Everything that CI runs
 
 check: ## Format and lints
 	$(CARGO) fmt --check
@@ -38,11 +38,7 @@ unit: ## Unit, golden, property and story tests; no cluster
 # Compiled before the lab starts, so that the tests have the cores for themselves.
 lab-test: $(LAB) ## Tests on a real API server, gateway and Prometheus
 	$(CARGO) test --locked --test lab --no-run
-	$(LAB) run -- $(CARGO) test --offline --locked --test lab -- --test-threads $(TEST_THREADS) --skip alone::
-
-# These stop parts that all tests share.
-lab-test-alone: $(LAB) ## Tests that stop parts of the lab
-	$(LAB) run -- $(CARGO) test --offline --locked --test lab -- --test-threads 1 alone::
+	$(LAB) run -- $(CARGO) test --offline --locked --test lab -- --test-threads $(TEST_THREADS)
 
 generate: ## Rewrite what is generated: CRDs, references, golden files
 	UPDATE_GOLDEN=1 $(CARGO) test --test crds --test cli --test view --test plan

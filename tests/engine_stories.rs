@@ -431,3 +431,15 @@ fn pause_and_full_promotion_are_intents_of_a_run() {
     assert_eq!(model.run().outcome, Some(RunOutcome::Promoted));
     let _: Option<DeploymentView> = None;
 }
+
+#[test]
+fn a_deletion_that_cannot_restore_says_so_after_15_min_and_names_what_it_waits_for() {
+    let mut model = Model::adopted(three_steps(), 1);
+    model.world.rollout.deleting = true;
+    model.world.services[0].state =
+        Seen::Unknown("failed to reach the API server for Service shop/app: no answer".into());
+    model.during(14 * 60, |model| model.status("RestoreIncomplete").is_empty());
+    model.until("the condition", 120, |model| model.status("RestoreIncomplete") == "True");
+    let message = model.world.rollout.status.message.clone().unwrap_or_default();
+    assert!(message.contains("Service shop/app"), "{message}");
+}

@@ -18,12 +18,15 @@ pub struct Application {
     pub steps: Value,
     pub soak: &'static str,
     pub strategy: Option<Value>,
+    pub preview: Option<String>,
     /// The Rollout manages the route. Without it the route is there all the same, for the load.
     pub routed: bool,
     /// The template comes from a Deployment of the same name.
     pub deployment_ref: bool,
     pub budget: Option<Value>,
     pub metrics: Value,
+    /// None: the default one.
+    pub provider: Option<String>,
     pub progress_deadline: &'static str,
     pub warm: &'static str,
     pub drain: &'static str,
@@ -41,10 +44,12 @@ impl Application {
             steps: json!([{"weight": 20, "bake": "1s"}, {"weight": 50, "bake": "1s"}]),
             soak: "1s",
             strategy: None,
+            preview: None,
             routed: true,
             deployment_ref: false,
             budget: None,
             metrics: json!([]),
+            provider: None,
             progress_deadline: "60s",
             warm: "1s",
             drain: "2s",
@@ -132,6 +137,12 @@ impl Application {
         }
         if !self.metrics.as_array().is_none_or(Vec::is_empty) {
             spec["analysis"] = json!({"metrics": self.metrics});
+            if let Some(provider) = &self.provider {
+                spec["analysis"]["provider"] = json!(provider);
+            }
+        }
+        if let Some(preview) = &self.preview {
+            spec["traffic"]["preview"] = json!({"service": preview});
         }
         if let Some(budget) = &self.budget {
             spec["errorBudget"] = budget.clone();

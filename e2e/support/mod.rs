@@ -10,7 +10,7 @@ pub mod audit;
 pub mod controller;
 pub mod denial;
 pub mod load;
-pub mod part;
+pub mod relay;
 pub mod space;
 pub mod stage;
 
@@ -18,6 +18,6 @@ pub use application::Application;
 pub use controller::Controller;
 pub use denial::Denial;
 pub use load::{Load, Tally};
-pub use part::Away;
+pub use relay::Relay;
 pub use space::Space;
 pub use stage::Stage;

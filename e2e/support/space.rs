@@ -58,12 +58,17 @@ impl Space {
             });
             space.apply_as("lab", true, CLUSTER_ROLE_BINDING, binding).await.expect("a user's rights");
         }
-        let provider = json!({
-            "apiVersion": "tidegate.io/v1alpha1", "kind": "MetricsProvider", "metadata": {"name": "lab"},
-            "spec": {"address": lab("TIDEGATE_LAB_PROMETHEUS"), "default": true, "scrapeInterval": "2s"},
-        });
-        space.apply_as("lab", true, METRICS_PROVIDER, provider).await.expect("a MetricsProvider");
+        space.provider("lab", &lab("TIDEGATE_LAB_PROMETHEUS"), true).await;
         space
+    }
+
+    /// A MetricsProvider: the lab's Prometheus at this address.
+    pub async fn provider(&self, name: &str, address: &str, default: bool) {
+        let provider = json!({
+            "apiVersion": "tidegate.io/v1alpha1", "kind": "MetricsProvider", "metadata": {"name": name},
+            "spec": {"address": address, "default": default, "scrapeInterval": "2s"},
+        });
+        self.apply_as("lab", true, METRICS_PROVIDER, provider).await.expect("a MetricsProvider");
     }
 
     async fn crds(&self) {
@@ -164,6 +169,13 @@ impl Space {
     /// The Rollout's status.
     pub async fn status(&self, name: &str) -> Value {
         self.get(ROLLOUT, name).await.map(|rollout| rollout["status"].clone()).unwrap_or_default()
+    }
+
+    /// The reason of the Rollout's condition Ready.
+    pub async fn reason_of(&self, name: &str) -> String {
+        let conditions = self.status(name).await["conditions"].as_array().cloned().unwrap_or_default();
+        let ready = conditions.iter().find(|row| row["type"] == "Ready");
+        ready.and_then(|row| row["reason"].as_str()).unwrap_or_default().to_owned()
     }
 
     /// The newest RolloutRun of a Rollout, by creation.

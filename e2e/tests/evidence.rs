@@ -7,8 +7,9 @@ use tidegate::controller::HTTP_ROUTE;
 use crate::{
     TIDEGATE,
     support::{
-        Application, Controller, Space, Stage,
+        Application, Controller, Relay, Space, Stage,
         audit::{Write, writes_in},
+        space::{lab, rhythm},
     },
 };
 
@@ -130,38 +131,35 @@ async fn a_threshold_that_fails_takes_the_release_back() {
     stage.nothing_failed().await;
 }
 
-/// These stop a part that all tests of a lab share.
-pub mod alone {
-    use super::*;
-    use crate::support::{Away, space::rhythm};
-
-    #[tokio::test]
-    async fn a_run_holds_while_the_metrics_server_is_away_and_goes_on_when_it_is_back() {
-        let mut stage = Stage::new("evidence-away", TIDEGATE, |app| {
-            app.metrics = Application::envoy_errors();
-            app.steps = json!([{"weight": 20, "bake": "5s"}]);
-        })
-        .await;
-        stage.release_to("v2", 20).await;
-        let prometheus = Away::stop("prometheus");
-        let held = async || {
-            let status = stage.space.status("app").await;
-            assert_ne!(status["phase"], "Degraded", "{status}");
-            assert_eq!(stage.share().await, 20.0, "the weight stays");
-            let rows = status["conditions"].as_array().cloned().unwrap_or_default();
-            rows.iter().any(|row| {
-                row["type"] == "Ready" && row["status"] == "Unknown" && row["reason"] == "MetricsUnavailable"
-            })
-        };
-        // Half a minute that is not judged yet, and six windows of grace.
-        stage.space.until("MetricsUnavailable", 120, held).await;
-        for _ in 0..10 {
-            rhythm(0.5).await;
-            assert!(held().await, "it holds as long as the metrics are away");
-        }
-        prometheus.start();
-        stage.until_outcome("v2", "Promoted").await;
-        stage.owners_form().await;
-        stage.nothing_failed().await;
+#[tokio::test]
+async fn a_run_holds_while_the_metrics_server_is_away_and_goes_on_when_it_is_back() {
+    let address = lab("TIDEGATE_LAB_PROMETHEUS");
+    let mut relay = Relay::to(address.trim_start_matches("http://").trim_end_matches('/')).await;
+    let mut stage = Stage::new("evidence-away", TIDEGATE, |app| {
+        app.metrics = Application::envoy_errors();
+        app.provider = Some("evidence-away".into());
+        app.steps = json!([{"weight": 20, "bake": "5s"}]);
+    })
+    .await;
+    stage.space.provider("evidence-away", &format!("http://{}", relay.address), false).await;
+    stage.release_to("v2", 20).await;
+    relay.shut().await;
+    let held = async || {
+        let status = stage.space.status("app").await;
+        assert_ne!(status["phase"], "Degraded", "{status}");
+        assert_eq!(stage.share().await, 20.0, "the weight stays");
+        let rows = status["conditions"].as_array().cloned().unwrap_or_default();
+        rows.iter()
+            .any(|row| row["type"] == "Ready" && row["status"] == "Unknown" && row["reason"] == "MetricsUnavailable")
+    };
+    // Half a minute that is not judged yet, and six windows of grace.
+    stage.space.until("MetricsUnavailable", 120, held).await;
+    for _ in 0..10 {
+        rhythm(0.5).await;
+        assert!(held().await, "it holds as long as the metrics are away");
     }
+    relay.open().await;
+    stage.until_outcome("v2", "Promoted").await;
+    stage.owners_form().await;
+    stage.nothing_failed().await;
 }

@@ -13,6 +13,7 @@ mod owners;
 mod promote;
 mod refused;
 mod reverts;
+mod together;
 
 /// The binary under test.
 pub const TIDEGATE: &str = env!("CARGO_BIN_EXE_tidegate");

@@ -13,7 +13,8 @@ pub const ROLLOUT_LABEL: &str = "tidegate.io/rollout";
 pub const REVISION_LABEL: &str = "tidegate.io/revision";
 /// Label on a revision's Services: the application Service that they stand for.
 pub const SERVICE_LABEL: &str = "tidegate.io/service";
-/// Annotation on Services and routes while a run uses them: the run's name.
+/// Annotation on Services and routes while a run uses them: the run's name. A route whose rules several runs use bears all
+/// their names, with commas between them.
 pub const RUN_ANNOTATION: &str = "tidegate.io/run";
 /// Annotation on a ControllerRevision: an ordinal that rises with each promotion; the largest is the last proven.
 pub const PROVEN_ANNOTATION: &str = "tidegate.io/last-proven";
@@ -34,4 +35,16 @@ pub fn revision_service_name(service: &str, revision: &str) -> String {
     let room = 63 - 1 - revision.len();
     let stem: String = service.chars().take(room).collect();
     format!("{}-{revision}", stem.trim_end_matches('-'))
+}
+
+/// The revision under test in a run's name, `<rollout>-<hash>-<number>`: a hash has no hyphen.
+pub fn revision_of_run(run: &str) -> Option<&str> {
+    let (revision_name, _number) = run.rsplit_once('-')?;
+    revision_name.rsplit_once('-').map(|(_rollout, revision)| revision)
+}
+
+/// Whether a run of this name is one of the Rollout's: the runs of checkout-api are none of checkout.
+pub fn is_run_of(run: &str, rollout: &str) -> bool {
+    let rest = run.strip_prefix(rollout).and_then(|rest| rest.strip_prefix('-'));
+    rest.is_some_and(|rest| rest.matches('-').count() == 1)
 }

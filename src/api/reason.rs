@@ -109,6 +109,8 @@ reasons! {
     StateLost,
     /// The Rollout is being deleted.
     Deleted,
+    /// The Rollout was deleted a while ago, and its application has not got its owners' form yet.
+    RestoreIncomplete => "Repair the object that the message names, or let the Rollout go as it is: kubectl annotate rollouts.tidegate.io/NAME tidegate.io/orphan=true",
     /// Somebody else keeps resetting the route.
     RouteContended => "Let that manager ignore the route's backend weights during a run",
     /// Somebody else keeps resetting the Service's selector.

@@ -11,7 +11,7 @@ use kube::{
     config::{KubeConfigOptions, Kubeconfig, KubeconfigError},
 };
 
-use super::{Failure, arguments::ConnectionArguments};
+use super::{Failure, arguments::ConnectionArguments, failure::innermost};
 
 /// A person waits at the prompt: an address that does not answer in this time is a wrong one.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -52,7 +52,7 @@ impl Connection {
 
 async fn config(arguments: &ConnectionArguments) -> Result<(Config, Option<String>), Failure> {
     let path = arguments.kubeconfig.clone();
-    let failed = |error: &KubeconfigError| Failure::Kubeconfig { path: path.clone(), message: error.to_string() };
+    let failed = |error: &KubeconfigError| Failure::Kubeconfig { path: path.clone(), message: innermost(error) };
     let read = match &path {
         Some(path) => Kubeconfig::read_from(path),
         None => Kubeconfig::read(),

@@ -151,7 +151,7 @@ fn with_cause(error: &dyn Error) -> String {
 }
 
 /// The cause at the bottom of a chain: the layers above it repeat it or say nothing.
-fn innermost(error: &dyn Error) -> String {
+pub fn innermost(error: &dyn Error) -> String {
     let mut cause = error;
     while let Some(deeper) = cause.source() {
         cause = deeper;

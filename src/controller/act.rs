@@ -23,7 +23,7 @@ use std::time::Duration;
 use futures::future::join_all;
 use serde_json::Value;
 
-use super::{Cluster, ClusterError, Documents, Kind, Memory, Moment};
+use super::{Cluster, ClusterError, Documents, Kind, Memory, Moment, Pace};
 use crate::{
     api::{Percent, RunPhase},
     engine::{Action, Decision, RouteEdit, RunWrite, World},
@@ -64,6 +64,7 @@ pub struct Site<'p> {
     pub patience: Duration,
     /// Writes that were made.
     pub writes: usize,
+    pub pace: &'p Pace,
 }
 
 impl Site<'_> {
@@ -71,6 +72,11 @@ impl Site<'_> {
     pub async fn persist(&mut self, decision: &Decision) -> Result<(), ClusterError> {
         match &decision.run {
             None => Ok(()),
+            Some(RunWrite::Status { name, status, transition: false }) if !self.pace.has_room(self.now.millis) => {
+                let version = runs::version(self.documents, name);
+                self.memory.remember(name, &version, status.clone());
+                Ok(())
+            }
             Some(RunWrite::Remember { name, status }) => {
                 let version = runs::version(self.documents, name);
                 self.memory.remember(name, &version, status.clone());

@@ -14,8 +14,9 @@ use super::{
     SERVICE_NAME_LABEL,
 };
 use crate::{
-    api::{ROLLOUT_LABEL, RUN_ANNOTATION},
-    workload::object::{self, annotation, items, text},
+    api::ROLLOUT_LABEL,
+    traffic::marks,
+    workload::object::{self, items, text},
 };
 
 /// Foreign pods that are read to name their owners in a message.
@@ -92,7 +93,7 @@ pub async fn gather(cluster: &dyn Cluster, rollout: Value) -> Read<Gathered> {
         futures::join!(endpoints, get_all(cluster, ns, mentioned(spec, &runs)));
 
     let known: BTreeSet<&str> = runs.iter().map(object::name).collect();
-    let users = objects.values().flatten().flatten().filter_map(|document| annotation(document, RUN_ANNOTATION));
+    let users = objects.values().flatten().flatten().flat_map(marks);
     let users = users.filter(|run| !known.contains(run)).map(|run| (RUN, run.to_owned())).collect();
     let strangers = strangers(&slices, &pods, &source_pods, &named_services(spec, &runs));
     let (other_runs, foreign_pods) = futures::join!(get_all(cluster, ns, users), get_all(cluster, ns, strangers));

@@ -15,7 +15,7 @@ mod services;
 
 use serde_json::Value;
 
-pub use actions::unconsumed;
+pub use actions::{expired, unconsumed};
 pub use order::{Evaluation, seconds};
 pub use revisions::source_template;
 
@@ -72,6 +72,10 @@ pub fn observe(
         preview: services.preview,
         routes: routes.views,
         actions,
+        spent_actions: gathered
+            .actions
+            .as_ref()
+            .map_or_else(|_| Vec::new(), |all| actions::spent(all, &rollout.name, &now.text)),
         refusals: refusals.found,
         dry_run,
         analysis: analysis::resolve(&gathered),

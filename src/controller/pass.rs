@@ -8,8 +8,8 @@ use serde_json::Value;
 
 use super::{
     ABORT_PATIENCE, Cluster, ClusterError, Documents, Evaluation, Evaluators, Events, Key, Memories, Memory, Metrics,
-    Moment, Observation, Outcome, ROLLOUT, Site, dry_run, gather, observe, open_run, refuse_orphans, report, settle,
-    status_patch,
+    Moment, Observation, Outcome, Pace, ROLLOUT, Site, dry_run, gather, observe, open_run, refuse_orphans, report,
+    settle, status_patch,
 };
 use crate::{
     engine::{Decision, RunWrite, World, decide, laws},
@@ -20,6 +20,8 @@ use crate::{
 const EPOCH: i64 = 1;
 /// The next look after a pass that wrote something: the cluster has had a moment to answer.
 const AFTER_WRITES: Duration = Duration::from_millis(200);
+/// The next look at answered actions whose Rollout does not exist.
+const ORPHANS_LOOK: Duration = Duration::from_secs(3_600);
 const FIRST_RETRY: Duration = Duration::from_millis(50);
 /// The longest wait after errors: an abort must not wait much longer than the API server is away.
 const LAST_RETRY: Duration = Duration::from_secs(5);
@@ -31,11 +33,12 @@ pub struct Shell {
     events: Events,
     evaluators: Evaluators,
     memories: Memories,
+    pace: Pace,
 }
 
 impl Shell {
     pub fn new(cluster: Arc<dyn Cluster>, metrics: Arc<Metrics>, events: Events, evaluators: Evaluators) -> Self {
-        Self { cluster, metrics, events, evaluators, memories: Memories::default() }
+        Self { cluster, metrics, events, evaluators, memories: Memories::default(), pace: Pace::default() }
     }
 
     fn forget(&self, key: &Key) {
@@ -52,7 +55,8 @@ pub async fn reconcile(shell: &Shell, key: &Key, now: Moment) -> Option<Duration
         Ok(None) => {
             shell.forget(key);
             return match refuse_orphans(&*shell.cluster, key, &now).await {
-                Ok(()) => None,
+                Ok(false) => None,
+                Ok(true) => Some(ORPHANS_LOOK),
                 Err(_) => Some(LAST_RETRY),
             };
         }
@@ -94,6 +98,7 @@ async fn pass(shell: &Shell, key: &Key, rollout: Value, memory: &mut Memory, now
         now,
         patience: ABORT_PATIENCE,
         writes: 0,
+        pace: &shell.pace,
     };
     let outcome = if broken.is_empty() { site.carry_out(&decision).await } else { Outcome::Forbidden(broken) };
     let wrote = site.writes > 0;

@@ -10,13 +10,15 @@ use serde_json::{Value, json};
 
 use super::{
     ACTION, ClusterError, DEPLOYMENT, Documents, Evaluators, Events, HTTP_ROUTE, Key, Memory, Metrics, Moment, Outcome,
-    POD, Queue, ROLLOUT, RUN, SERVICE, Shell, act::Site, fake::Fake, gather, observe, reconcile, settle,
+    POD, Pace, Queue, ROLLOUT, RUN, SERVICE, Shell, act::Site, fake::Fake, gather, observe, reconcile, settle,
 };
 use crate::{
     api::{Percent, Reason, RolloutRunSpec, RolloutRunStatus, RunPhase, RunRoute, Span},
     engine::{Action, Broken, Decision, RouteEdit, RunWrite, Seen, World},
     traffic::router,
 };
+
+mod orphans;
 
 const EPOCH: i64 = 1;
 
@@ -141,8 +143,16 @@ fn canary_weight(fake: &Fake, name: &str) -> Value {
 
 async fn carry_out(fake: &Fake, world: &World, documents: &mut Documents, decision: &Decision) -> Outcome {
     let (mut memory, now) = (Memory::default(), now());
-    let mut site =
-        Site { cluster: fake, world, documents, memory: &mut memory, now: &now, patience: Duration::ZERO, writes: 0 };
+    let mut site = Site {
+        cluster: fake,
+        world,
+        documents,
+        memory: &mut memory,
+        now: &now,
+        patience: Duration::ZERO,
+        writes: 0,
+        pace: &Pace::default(),
+    };
     site.carry_out(decision).await
 }
 
@@ -365,19 +375,6 @@ async fn passes_over_a_rollout_come_to_rest() {
     assert!(fake.read(ROLLOUT, "shop", "checkout").unwrap()["status"]["phase"].is_string());
     assert!(reconcile(&shell, &key, Moment { millis: 65_000, ..now() }).await.is_some());
     assert_eq!(fake.writes(), Vec::<String>::new());
-}
-
-#[tokio::test]
-async fn an_action_for_a_rollout_that_is_not_there_is_refused_with_a_sentence() {
-    let action = json!({
-        "metadata": {"name": "promote-1", "namespace": "shop"},
-        "spec": {"type": "Promote", "rollout": "chekout"},
-    });
-    let fake = Arc::new(Fake::with([(ACTION, action)]));
-    assert_eq!(reconcile(&shell(&fake), &Key::new("shop", "chekout"), now()).await, None);
-    let status = &fake.read(ACTION, "shop", "promote-1").unwrap()["status"];
-    assert_eq!(status["outcome"], "Refused");
-    assert!(status["message"].as_str().unwrap().contains("no Rollout chekout in namespace shop"), "{status}");
 }
 
 #[tokio::test]

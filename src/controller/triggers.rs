@@ -165,13 +165,37 @@ impl Triggers {
             if let Err(error) = &event {
                 metrics.watch_error(kind.kind);
                 if !failing {
-                    tracing::warn!(kind = kind.kind, %error, "a watch fails; it is tried again, and polling goes on");
+                    say(kind, error);
                 }
             }
             failing = event.is_err();
             futures::future::ready(event.ok())
         };
         Box::pin(watcher(api, config).default_backoff().filter_map(said))
+    }
+}
+
+/// A kind that the server does not have is no fault of the connection: it says what to install, or what goes without.
+fn say(kind: Kind, error: &watcher::Error) {
+    let status = match error {
+        watcher::Error::InitialListFailed(kube::Error::Api(status))
+        | watcher::Error::WatchStartFailed(kube::Error::Api(status)) => Some(status),
+        _ => None,
+    };
+    let unknown = status.is_some_and(|status| status.code == 404);
+    if unknown && kind.group == ROLLOUT.group {
+        tracing::warn!(
+            kind = kind.kind,
+            "the API server does not know the kinds of tidegate.io; install them: tidegate crds | kubectl apply --server-side -f -"
+        );
+    } else if unknown {
+        tracing::info!(
+            kind = kind.kind,
+            group = kind.group,
+            "the API server does not know this kind; Rollouts go without it"
+        );
+    } else {
+        tracing::warn!(kind = kind.kind, %error, "a watch fails; it is tried again, and polling goes on");
     }
 }
 

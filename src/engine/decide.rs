@@ -4,7 +4,7 @@ use super::{
     Action, Decision, Draft, RunView, RunWrite, World, active::Active, project::Situation, project::last_proven, rest,
     restore, retire, start, stepping,
 };
-use crate::api::{Phase, Reason, RolloutRunStatus, RunOutcome, RunPhase};
+use crate::api::{Phase, Reason, RolloutRunStatus, RunOutcome, RunPhase, is_run_of, revision_of_run};
 
 /// Evidence and credits are written at most this often without a transition: they are for readers, not for safety.
 const UNWRITTEN_MILLIS: u64 = 30_000;
@@ -12,7 +12,13 @@ const UNWRITTEN_MILLIS: u64 = 30_000;
 /// What to do next. Total and deterministic: every World has exactly one Decision.
 pub fn decide(world: &World) -> Decision {
     let mut draft = Draft::new(world);
-    let situation = look(world, &mut draft);
+    let mut situation = look(world, &mut draft);
+    if world.rollout.deleting {
+        restore::overdue(&mut draft, &mut situation);
+    }
+    for action in &world.spent_actions {
+        draft.act(Action::DeleteAction { action: action.clone() });
+    }
     let mut decision = draft.finish(&situation);
     if world.rollout.deleting {
         decision.status.phase = Some(Phase::Terminating);
@@ -113,16 +119,10 @@ fn begin(state: &mut Active) {
 fn lost_run(world: &World) -> Option<RunView> {
     let services = world.services.iter().filter_map(|service| service.state.known()?.run.as_ref());
     let routes = world.routes.iter().filter_map(|route| route.state.known()?.run.as_ref());
-    let ours = format!("{}-", world.rollout.name);
     let known = |name: &str| world.runs.iter().any(|run| run.name == name);
-    // A hash has no hyphen: the mark of Rollout checkout-api is none of Rollout checkout.
-    let revision = |name: &'_ String| -> Option<usize> {
-        let (revision, _) = name.strip_prefix(&ours)?.split_once('-').filter(|(_, number)| !number.contains('-'))?;
-        Some(ours.len() + revision.len())
-    };
-    let (name, end) =
-        services.chain(routes).find_map(|name| (!known(name)).then(|| Some((name, revision(name)?)))?)?;
-    let canary = &name[ours.len()..end];
+    let is_lost = |name: &&String| !known(name) && is_run_of(name, &world.rollout.name);
+    let name = services.chain(routes).find(is_lost)?;
+    let canary = revision_of_run(name)?;
     let (proven, _) = last_proven(world)?;
     let other = world.revisions.iter().find(|(revision, view)| *revision != canary && view.deployment.is_some());
     let stable = if proven == canary { other.map_or(canary, |(revision, _)| revision.as_str()) } else { proven };

@@ -144,8 +144,8 @@ pub enum RouteEdit {
     Name { run: String },
     /// Give the canary this share, the application's Services the rest.
     Weight { share: Percent },
-    /// Take the canary's refs and the annotation out, and write the original weights: the owners' form.
-    Drop,
+    /// Take the canary's refs and the run's mark out, and write the original weights: the owners' form.
+    Drop { run: String },
 }
 
 /// A transition worth an Event.

@@ -8,6 +8,9 @@ use super::{
 };
 use crate::api::{Phase, Reason};
 
+/// A deletion that takes longer is said in a condition.
+const OVERDUE_MILLIS: u64 = 15 * 60 * 1_000;
+
 pub(super) fn pass(draft: &mut Draft) -> Situation {
     let world = draft.world;
     draft.wake(super::draft::SHORT_POLL_MILLIS);
@@ -15,59 +18,75 @@ pub(super) fn pass(draft: &mut Draft) -> Situation {
         return Situation::new(Phase::Terminating, Reason::Deleted, "nothing is left to restore");
     }
     let let_go = world.rollout.orphan || world.rollout.namespace_terminating;
-    if let_go || (unpin(draft) && give_back(draft)) {
-        draft.act(Action::RemoveFinalizer);
-        return Situation::new(Phase::Terminating, Reason::Deleted, "everything is restored");
+    let left = if let_go { None } else { unpin(draft).or_else(|| give_back(draft)) };
+    if let Some(left) = left {
+        return Situation::new(Phase::Terminating, Reason::Deleted, left);
     }
-    Situation::new(Phase::Terminating, Reason::Deleted, "the application gets its owners' form again")
+    draft.act(Action::RemoveFinalizer);
+    Situation::new(Phase::Terminating, Reason::Deleted, "everything is restored")
 }
 
-/// Pins that a lost run or an adoption left. Only one revision has pods by now.
-fn unpin(draft: &mut Draft) -> bool {
+/// A deletion that does not come to its end is said: the finalizer stays until somebody decides.
+pub(super) fn overdue(draft: &mut Draft, situation: &mut Situation) {
+    if draft.has_held(Fact::Deleting, true, OVERDUE_MILLIS) {
+        let rollout = &draft.world.rollout.name;
+        let message = format!(
+            "Rollout {rollout} has been waiting for 15 min to be deleted: {}; to let it go as it is: \
+             kubectl annotate rollouts.tidegate.io/{rollout} tidegate.io/orphan=true",
+            situation.message
+        );
+        situation.extra.push(("RestoreIncomplete", Reason::RestoreIncomplete, message));
+    }
+}
+
+/// Pins that a lost run or an adoption left. Only one revision has pods by now. What is left to do; None: nothing.
+fn unpin(draft: &mut Draft) -> Option<String> {
     let world = draft.world;
-    let mut free = true;
+    let mut left = None;
     for service in &world.services {
         match &service.state {
             Seen::Known(state) if state.pin.is_some() || state.run.is_some() => {
-                free = false;
+                left = Some(format!("Service {} gets its owner's selector again", service.name));
                 draft.act(Action::Unpin { service: service.name.clone() });
             }
-            Seen::Unknown(_) => free = false,
+            Seen::Unknown(why) => left = Some(why.clone()),
             Seen::Known(_) | Seen::Absent => {}
         }
     }
-    free
+    left
 }
 
 /// With a referenced Deployment: it serves again with N pods before the revisions' pods go.
-fn give_back(draft: &mut Draft) -> bool {
+fn give_back(draft: &mut Draft) -> Option<String> {
     let world = draft.world;
-    let Ok(spec) = &world.rollout.spec else { return true };
-    if spec.deployment_ref.is_none() {
-        return true;
-    }
+    let spec = world.rollout.spec.as_ref().ok()?;
+    let name = spec.deployment_ref.as_deref()?;
     let source = match &world.source {
         Seen::Known(source) => source,
-        Seen::Absent => return true,
-        Seen::Unknown(_) => return false,
+        Seen::Absent => return None,
+        Seen::Unknown(why) => return Some(why.clone()),
     };
-    let (Some(deployment), Some((stable, view))) = (&source.deployment, last_proven(world)) else { return true };
+    let (deployment, (stable, view)) = (source.deployment.as_ref()?, last_proven(world)?);
     if view.deployment.is_none() {
         return clear(draft);
     }
     if source.revision != *stable {
         draft.act(Action::RestoreSource { revision: stable.clone() });
-        let message = format!("Deployment gets the template of revision {stable} again: its own was not promoted");
-        draft.note(Reason::Deleted, message, true);
-        return false;
+        let message =
+            format!("Deployment {name} gets the template of revision {stable} again: its own was not promoted");
+        draft.note(Reason::Deleted, message.clone(), true);
+        return Some(message);
     }
     let replicas = spec.replicas.unwrap_or(1);
     if deployment.desired < replicas {
         draft.act(Action::ScaleSource { replicas });
     }
-    let serves = deployment.settled && deployment.ready >= replicas && source_ready(world) >= replicas;
-    let drained = draft.has_held(Fact::Back, serves, super::prepare::SETTLE_MILLIS + spec.drain.as_millis());
-    drained && clear(draft)
+    let ready = deployment.ready.min(source_ready(world));
+    let serves = deployment.settled && ready >= replicas;
+    if draft.has_held(Fact::Back, serves, super::prepare::SETTLE_MILLIS + spec.drain.as_millis()) {
+        return clear(draft);
+    }
+    Some(format!("Deployment {name} serves again before the revisions' pods go: {ready} of {replicas} pods ready"))
 }
 
 /// Ready endpoints of the referenced Deployment's own pods.
@@ -77,12 +96,10 @@ fn source_ready(world: &World) -> u32 {
 }
 
 /// The revisions' objects have a second owner, so they are removed one by one.
-fn clear(draft: &mut Draft) -> bool {
+fn clear(draft: &mut Draft) -> Option<String> {
     let world = draft.world;
-    let mut clear = true;
     for (revision, view) in &world.revisions {
         let revision = revision.clone();
-        clear = false;
         match &view.deployment {
             Some(pods) if pods.desired > 0 => draft.act(Action::Scale { revision, replicas: 0 }),
             Some(pods) if pods.pods_with_terminating == 0 => draft.act(Action::DeleteDeployment { revision }),
@@ -91,5 +108,6 @@ fn clear(draft: &mut Draft) -> bool {
             None => draft.act(Action::DeleteRecord { revision }),
         }
     }
-    clear
+    let left = world.revisions.keys().next()?;
+    Some(format!("the objects of revision {left} are being removed"))
 }

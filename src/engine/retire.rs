@@ -209,7 +209,7 @@ fn drop_refs(active: &Active, draft: &mut Draft) {
     for route in &active.world.routes {
         let Seen::Known(state) = &route.state else { continue };
         if state.canary != CanaryRefs::Absent || state.run.is_some() {
-            draft.act(course::edit(active, route, RouteEdit::Drop));
+            draft.act(course::edit(active, route, RouteEdit::Drop { run: active.name.to_owned() }));
         }
     }
 }

@@ -74,6 +74,8 @@ pub struct World {
     pub runs: Vec<RunView>,
     /// Unconsumed RolloutActions, oldest first.
     pub actions: Vec<ActionView>,
+    /// Names of answered RolloutActions that have been kept for long enough.
+    pub spent_actions: Vec<String>,
     /// What stands against starting a run (refusals), found by the adapters: all of them.
     pub refusals: Vec<Refusal>,
     /// What the dry-run of the source's template said; None: not asked yet.
@@ -327,4 +329,6 @@ pub enum Fact {
     Contended,
     /// The referenced Deployment was scaled up again by its manager: time since it was scaled back.
     SourceUp,
+    /// The Rollout is being deleted and still here.
+    Deleting,
 }

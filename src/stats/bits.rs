@@ -2,7 +2,12 @@
 //!
 //! JSON numbers are not used for the state of a fold: a parser may lose the last bit, and a restart must not change evidence.
 
+use std::fmt::Write;
+
 use serde_json::Value;
+
+/// Hexadecimal digits of one float.
+const DIGITS: usize = 16;
 
 /// The 16 hexadecimal digits of a float's bits.
 pub fn to_bits(value: f64) -> Value {
@@ -11,8 +16,33 @@ pub fn to_bits(value: f64) -> Value {
 
 /// The float whose bits the text holds; None for anything else, and for what is no finite number.
 pub fn from_bits(value: &Value) -> Option<f64> {
-    let text = value.as_str().filter(|text| text.len() == 16)?;
-    let number = f64::from_bits(u64::from_str_radix(text, 16).ok()?);
+    from_digits(value.as_str().filter(|text| text.len() == DIGITS)?)
+}
+
+/// Many floats as one string, 16 digits each: a list of strings would need half as much room again in a record.
+pub fn pack(values: &[f64]) -> Value {
+    let mut text = String::with_capacity(values.len() * DIGITS);
+    for value in values {
+        // Writing to a String cannot fail.
+        let _ = write!(text, "{:016x}", value.to_bits());
+    }
+    Value::String(text)
+}
+
+/// The floats of `pack`; None as in `from_bits`.
+pub fn unpack(value: &Value) -> Option<Vec<f64>> {
+    let text = value.as_str().filter(|text| text.is_ascii() && text.len() % DIGITS == 0)?;
+    (0..text.len()).step_by(DIGITS).map(|at| from_digits(&text[at..at + DIGITS])).collect()
+}
+
+/// As many floats as asked for, and no more.
+pub fn unpack_array<const N: usize>(value: &Value) -> Option<[f64; N]> {
+    unpack(value)?.try_into().ok()
+}
+
+fn from_digits(text: &str) -> Option<f64> {
+    let digits = text.bytes().all(|one| one.is_ascii_hexdigit());
+    let number = f64::from_bits(digits.then(|| u64::from_str_radix(text, 16).ok()).flatten()?);
     number.is_finite().then_some(number)
 }
 
@@ -31,6 +61,19 @@ mod tests {
     fn what_is_no_float_is_refused() {
         for value in [Value::Null, Value::from(1.5), Value::from("3ff"), to_bits(f64::NAN), to_bits(f64::INFINITY)] {
             assert_eq!(from_bits(&value), None, "{value}");
+        }
+    }
+
+    #[test]
+    fn many_floats_are_one_string() {
+        let values = [0.1 + 0.2, -0.0, 1e200];
+        let packed = pack(&values);
+        assert_eq!(packed.as_str().map(str::len), Some(48));
+        assert_eq!(unpack(&packed).unwrap().iter().map(|v| v.to_bits()).collect::<Vec<_>>(), values.map(f64::to_bits));
+        assert_eq!(unpack_array::<3>(&packed), Some(values));
+        assert_eq!(unpack_array::<2>(&packed), None);
+        for broken in ["3ff", "+ff0000000000000", "\u{e9}ff00000000000", "7ff0000000000000"] {
+            assert_eq!(unpack(&Value::from(broken)), None, "{broken}");
         }
     }
 }

@@ -6,16 +6,16 @@
 use serde_json::{Value, json};
 
 use super::{
-    Router,
+    Router, marks,
     parents::{acceptance, counted, describe_route},
     rules::{self, ManagedRule, identity, managed},
     split::{Arms, MOST_WEIGHT, Share, divide, largest_weight, local_service, service_name, shares, weight},
 };
 use crate::{
-    api::{Percent, RUN_ANNOTATION, Reason, RunRoute, RunRule},
+    api::{Percent, Reason, RunRoute, RunRule},
     engine::{CanaryRefs, Refusal, RouteEdit, RouteState},
     workload::{
-        object::{annotation, items, name, namespace, number, text},
+        object::{items, name, namespace, number, text},
         ownership::last_manager,
         patch,
     },
@@ -99,7 +99,7 @@ impl Router for GatewayApi {
         let served: Vec<_> = managed.iter().filter(|rule| !rule.services.is_empty()).collect();
         let acceptance = acceptance(document, &frozen.parents);
         RouteState {
-            run: annotation(document, RUN_ANNOTATION).map(str::to_owned),
+            run: canary.and_then(|canary| marks::of_revision(document, canary)).map(str::to_owned),
             canary: canary_refs(&managed, &arms),
             accepted: acceptance.accepted,
             waiting_for: acceptance.waiting_for,
@@ -127,9 +127,9 @@ impl Router for GatewayApi {
             }
         }
         operations.extend(match edit {
-            RouteEdit::Name { run } => patch::set_annotation(document, RUN_ANNOTATION, run),
+            RouteEdit::Name { run } => marks::add(document, run),
             RouteEdit::Weight { share: _ } => Vec::new(),
-            RouteEdit::Drop => patch::remove_annotation(document, RUN_ANNOTATION),
+            RouteEdit::Drop { run } => marks::remove(document, run),
         });
         patch::versioned(document, operations)
     }
@@ -163,7 +163,7 @@ fn backends_after(rule: &ManagedRule, arms: &Arms, total: u32, edit: &RouteEdit)
         // No backend gets weight in the write that first names it: a rule without the canary's backend stays as it is.
         RouteEdit::Weight { share: _ } if named.is_empty() => rule.now.to_vec(),
         RouteEdit::Weight { share } => divide(&rule.owners, arms, &named, total, *share),
-        RouteEdit::Drop => rule.owners.clone(),
+        RouteEdit::Drop { run: _ } => rule.owners.clone(),
     }
 }
 

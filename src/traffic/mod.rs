@@ -4,6 +4,7 @@
 //! new family of routers is one file, one line in [`ROUTERS`] and one variant in `api`.
 
 mod gateway_api;
+mod marks;
 mod parents;
 mod rules;
 mod split;
@@ -14,6 +15,8 @@ use crate::{
     api::RunRoute,
     engine::{Refusal, RouteEdit, RouteState},
 };
+
+pub use marks::marks;
 
 /// One kind of route.
 pub trait Router: Sync {

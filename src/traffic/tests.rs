@@ -42,8 +42,12 @@ fn noted(mut route: Value, run: Option<&str>) -> Value {
     route
 }
 
+fn drop_edit() -> RouteEdit {
+    RouteEdit::Drop { run: "checkout-bcd-1".to_owned() }
+}
+
 fn name_edit() -> RouteEdit {
-    RouteEdit::Name { run: "run-1".to_owned() }
+    RouteEdit::Name { run: "checkout-bcd-1".to_owned() }
 }
 
 /// Edits, and asks of the result what every edit must fulfil.
@@ -66,13 +70,13 @@ fn check_golden(text: &str) {
         |document: &Value, edit: &RouteEdit| edited(router, document, &frozen, &golden.canary, golden.total, edit);
     let state = |document: &Value| router.read(document, &frozen, Some(&golden.canary), golden.total);
     let named = edit(&before, &name_edit());
-    assert_eq!(named, noted(route(golden.named), Some("run-1")));
+    assert_eq!(named, noted(route(golden.named), Some("checkout-bcd-1")));
     assert_eq!(state(&named).canary, CanaryRefs::At(Percent::ZERO));
     let shifted = edit(&named, &RouteEdit::Weight { share: golden.share });
-    assert_eq!(shifted, noted(route(golden.shifted), Some("run-1")));
+    assert_eq!(shifted, noted(route(golden.shifted), Some("checkout-bcd-1")));
     assert_eq!(state(&shifted).canary, CanaryRefs::At(golden.share));
     assert_eq!((&state(&shifted).original, state(&shifted).foreign_change), (&frozen, false));
-    assert_eq!(edit(&shifted, &RouteEdit::Drop), before);
+    assert_eq!(edit(&shifted, &drop_edit()), before);
 }
 
 #[test]
@@ -103,7 +107,7 @@ fn every_router_manages_its_own_example() {
             let after = edited(*router, &named, &frozen, "bcd", 100, &RouteEdit::Weight { share });
             assert_eq!(router.read(&after, &frozen, Some("bcd"), 100).canary, CanaryRefs::At(share));
         }
-        assert_eq!(edited(*router, &named, &frozen, "bcd", 100, &RouteEdit::Drop), example);
+        assert_eq!(edited(*router, &named, &frozen, "bcd", 100, &drop_edit()), example);
     }
 }
 
@@ -191,7 +195,7 @@ fn a_rule_that_moved_or_changed_is_found_again() {
     for (document, index) in [(moved, 1), (changed, 0)] {
         let state = http().read(&document, &frozen, Some("bcd"), 100);
         assert_eq!((state.canary, state.foreign_change), (CanaryRefs::At(Percent::whole(10)), false));
-        let dropped = edited(http(), &document, &frozen, "bcd", 100, &RouteEdit::Drop);
+        let dropped = edited(http(), &document, &frozen, "bcd", 100, &drop_edit());
         assert_eq!(dropped["spec"]["rules"][index]["backendRefs"], shared_rule()["backendRefs"]);
     }
     let mut gone = at;
@@ -230,7 +234,7 @@ fn what_others_write_in_mid_run_is_kept_and_brought_back_to_their_scale() {
         let state = http().read(&changed, &frozen, Some("bcd"), 100);
         assert_eq!((state.canary, state.foreign_change), (CanaryRefs::At(Percent::whole(10)), legacy != 100));
         assert_eq!(json!(state.original.rules[0].backend_refs), wanted);
-        let dropped = edited(http(), &changed, &frozen, "bcd", 100, &RouteEdit::Drop);
+        let dropped = edited(http(), &changed, &frozen, "bcd", 100, &drop_edit());
         assert_eq!(dropped["spec"]["rules"][0]["backendRefs"], wanted);
     }
 }
@@ -243,7 +247,7 @@ fn a_canary_taken_out_by_hand_does_not_leave_our_numbers_behind() {
         document["spec"]["rules"][0]["backendRefs"].as_array_mut().unwrap().pop();
         let state = http().read(&document, &frozen, Some("bcd"), 100);
         assert_eq!((state.canary, state.foreign_change), (CanaryRefs::Absent, false));
-        let dropped = edited(http(), &document, &frozen, "bcd", 100, &RouteEdit::Drop);
+        let dropped = edited(http(), &document, &frozen, "bcd", 100, &drop_edit());
         assert_eq!(dropped["spec"]["rules"][0]["backendRefs"], shared_rule()["backendRefs"]);
     }
 }
@@ -273,7 +277,7 @@ fn without_any_record_the_canary_is_dropped_by_its_name() {
     let nothing = RunRoute::default();
     let lowered = edited(http(), &at, &nothing, "bcd", 100, &RouteEdit::Weight { share: Percent::ZERO });
     assert_eq!(http().read(&lowered, &nothing, Some("bcd"), 100).canary, CanaryRefs::At(Percent::ZERO));
-    let dropped = edited(http(), &lowered, &nothing, "bcd", 100, &RouteEdit::Drop);
+    let dropped = edited(http(), &lowered, &nothing, "bcd", 100, &drop_edit());
     let left = json!([{"name": "checkout", "weight": 300}, {"name": "legacy", "weight": 100}]);
     assert_eq!(dropped["spec"]["rules"][0]["backendRefs"], left);
     assert_eq!(dropped["metadata"].get("annotations"), None);
@@ -356,7 +360,7 @@ proptest! {
             }
         }
         for document in [named, after] {
-            prop_assert_eq!(edited(http(), &document, &frozen, "bcd", total, &RouteEdit::Drop), before.clone());
+            prop_assert_eq!(edited(http(), &document, &frozen, "bcd", total, &drop_edit()), before.clone());
         }
     }
 }

@@ -24,7 +24,7 @@ pub fn abnormal(scene: &Scene) -> Vec<(Line, Vec<Line>)> {
 /// The sentence on the condition's line, unless the page begins with it; several problems have a line each.
 fn lines(scene: &Scene, words: &str, condition: &Condition) -> (Line, Vec<Line>) {
     let head = Line::toned(Tone::Attention, format!("{words} ({})", condition.reason));
-    match problems(condition).as_slice() {
+    match problems(scene, condition).as_slice() {
         [] => (head, Vec::new()),
         [problem] if *problem == scene.message() => (head, Vec::new()),
         [problem] => (head.and(Tone::Plain, format!(": {problem}")), Vec::new()),
@@ -32,14 +32,19 @@ fn lines(scene: &Scene, words: &str, condition: &Condition) -> (Line, Vec<Line>)
     }
 }
 
-fn problems(condition: &Condition) -> Vec<&str> {
+/// What stands against a run comes as a list; the sentence of an outcome is one, whatever it consists of.
+fn problems<'c>(scene: &Scene, condition: &'c Condition) -> Vec<&'c str> {
+    let is_outcome = scene.conditions().iter().any(|other| other.kind == "Completed" && other.status == "True");
+    if is_outcome {
+        return Some(condition.message.as_str()).filter(|message| !message.is_empty()).into_iter().collect();
+    }
     condition.message.split("; ").filter(|problem| !problem.is_empty()).collect()
 }
 
 /// The Rollout's message is a list of problems that is shown with the conditions.
 pub fn says_message(scene: &Scene) -> bool {
     let mut shown = scene.conditions().iter().filter(|condition| is_abnormal(condition, scene.phase()));
-    shown.any(|condition| condition.message == scene.message() && problems(condition).len() > 1)
+    shown.any(|condition| condition.message == scene.message() && problems(scene, condition).len() > 1)
 }
 
 fn is_abnormal(condition: &Condition, phase: Option<Phase>) -> bool {

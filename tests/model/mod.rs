@@ -80,6 +80,7 @@ impl Model {
             routes: spec.routes.iter().map(|(kind, name)| route(kind, name)).collect(),
             runs: Vec::new(),
             actions: Vec::new(),
+            spent_actions: Vec::new(),
             refusals: Vec::new(),
             dry_run: Some(Ok(())),
             analysis: Ok(ResolvedAnalysis::default()),
@@ -351,7 +352,7 @@ impl Model {
                 assert_ne!(state.canary, CanaryRefs::Absent, "no weight before the backend is named");
                 state.canary = CanaryRefs::At(share);
             }
-            RouteEdit::Drop => {
+            RouteEdit::Drop { run: _ } => {
                 assert_eq!(state.canary.largest(), Percent::ZERO, "dropped only at weight 0");
                 (state.canary, state.run) = (CanaryRefs::Absent, None);
             }

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::{Change, Changes, runs::status_patch};
 use crate::{
     api::{ActionOutcome, RolloutActionStatus},
-    controller::{ACTION, Cluster, ClusterError, Documents, Key, Moment, Patch, RUN, unconsumed},
+    controller::{ACTION, Cluster, ClusterError, Documents, Key, Moment, Patch, RUN, expired, unconsumed},
     engine::World,
     workload::object::{self, text},
 };
@@ -70,12 +70,18 @@ async fn answer(
     cluster.patch(ACTION, namespace, name, "status", &status_patch(version, &status)).await
 }
 
-/// Answers actions that name a Rollout which does not exist.
-pub async fn refuse_orphans(cluster: &dyn Cluster, key: &Key, now: &Moment) -> Result<(), ClusterError> {
-    let actions = cluster.list(ACTION, &key.namespace, "").await?;
+/// Answers actions that name a Rollout which does not exist, and deletes them a day later. Whether some are still kept.
+pub async fn refuse_orphans(cluster: &dyn Cluster, key: &Key, now: &Moment) -> Result<bool, ClusterError> {
+    let mut actions = cluster.list(ACTION, &key.namespace, "").await?;
+    actions.retain(|action| text(action, "/spec/rollout") == Some(&key.name));
     let message = format!("there is no Rollout {} in namespace {}: correct spec.rollout", key.name, key.namespace);
     for action in unconsumed(&actions, &key.name) {
         answer(cluster, &key.namespace, action, ActionOutcome::Refused, &message, None, now).await?;
     }
-    Ok(())
+    let (old, kept): (Vec<&Value>, Vec<&Value>) = actions.iter().partition(|action| expired(action, &now.text));
+    for action in old {
+        let uid = text(action, "/metadata/uid").unwrap_or_default();
+        cluster.delete(ACTION, &key.namespace, object::name(action), uid).await?;
+    }
+    Ok(!kept.is_empty())
 }

@@ -31,6 +31,8 @@ pub(super) fn all(
 ) -> Refusals {
     let mut refusals = Refusals::default();
     refusals.missing(services, routes);
+    // First the cause: two Rollouts on one Service have each other's pods behind it.
+    refusals.services_taken(gathered, rollout, services);
     for view in &services.views {
         let Seen::Known(document) = seen(gathered.objects.get(&(SERVICE, view.name.clone()))) else { continue };
         if let Some(template) = template {
@@ -40,7 +42,6 @@ pub(super) fn all(
     }
     refusals.found.extend(routes.refusals.iter().cloned());
     refusals.found.extend(preview(gathered, rollout));
-    refusals.services_taken(gathered, rollout, services);
     refusals.scale_targets(gathered, rollout);
     refusals.rules_busy(gathered, rollout, &routes.frozen);
     refusals

@@ -6,14 +6,11 @@ use serde_json::Value;
 
 use super::{Gathered, seen};
 use crate::{
-    api::{PlanStep, Reason, RunRoute},
+    api::{PlanStep, Reason, RunRoute, is_run_of, revision_of_run},
     controller::route_kind,
     engine::{Refusal, RolloutView, RouteState, RouteView, RunView, Seen, weight_total},
-    traffic::{Router, router},
-    workload::{
-        object::{items, text},
-        service::run_of,
-    },
+    traffic::{Router, marks, router},
+    workload::object::{items, text},
 };
 
 #[derive(Default)]
@@ -111,8 +108,7 @@ fn at_rest(
 
 /// The revision that a run without a record has left in the route: its name stands in the annotation.
 fn left_over<'d>(document: &'d Value, rollout: &RolloutView) -> Option<&'d str> {
-    let run = run_of(document)?.strip_prefix(&rollout.name)?.strip_prefix('-')?;
-    run.rsplit_once('-').map(|(revision, _)| revision).filter(|revision| !revision.contains('-'))
+    marks(document).find(|run| is_run_of(run, &rollout.name)).and_then(revision_of_run)
 }
 
 fn known(kind: &str, name: &str, routes: &mut Routes) -> Option<&'static dyn Router> {
