@@ -41,4 +41,4 @@ lab-test: $(LAB) ## Tests on a real API server, gateway and Prometheus
 	$(LAB) run -- $(CARGO) test --offline --locked --test lab -- --test-threads $(TEST_THREADS)
 
 generate: ## Rewrite what is generated: CRDs, references, golden files
-	UPDATE_GOLDEN=1 $(CARGO) test --test crds --test cli --test view
+	UPDATE_GOLDEN=1 $(CARGO) test --test crds --test cli --test view --test plan

@@ -47,8 +47,13 @@ pub async fn run(connection: &ConnectionArguments, arguments: &Plan) -> Result<(
     match arguments.output {
         None => terminal.lines(&page(&planned)),
         Some(PlanOutput::Json) => terminal.print(&json(&planned)?),
-        Some(PlanOutput::Yaml) => terminal.print(&yaml(&planned)?),
+        // Through JSON: YAML would write variants as tags, which few readers know.
+        Some(PlanOutput::Yaml) => terminal.print(&yaml(&documents(&planned)?)?),
     }
+}
+
+fn documents(planned: &[Planned]) -> Result<serde_json::Value, Failure> {
+    serde_json::to_value(planned).map_err(|error| Failure::Write(error.into()))
 }
 
 /// Whom to ask for figures; None: nobody is to be asked.

@@ -1,6 +1,7 @@
 //! Whole evaluations against a fake metrics server that holds counters.
 
 mod fake;
+mod figures;
 mod pods;
 
 use std::collections::BTreeMap;

@@ -146,3 +146,6 @@ fn power_insufficient(question: &Question, terms: &Terms, stages: &[Stage]) -> O
         allowed_ratio,
     })
 }
+
+#[cfg(test)]
+mod tests;

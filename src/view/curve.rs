@@ -34,6 +34,9 @@ pub fn curve(forecast: &Forecast) -> Vec<String> {
         below = row;
         ends.push(begin + width);
     }
+    if let Some(last) = forecast.stages.last() {
+        draw_rise(&mut canvas, plot_width - 1, (below, row(last.weight, &labels)), '┌');
+    }
     let mut lines: Vec<String> = labels
         .iter()
         .zip(&canvas)
@@ -86,28 +89,35 @@ fn widths(stages: &[&Stage], whole: usize) -> Vec<usize> {
 
 /// Up from the row before, then along to the end.
 fn draw_stage(canvas: &mut [Vec<char>], stage: &Stage, (begin, end): (usize, usize), (below, row): (usize, usize)) {
-    let is_soak = stage.step.is_none();
-    let mut put = |row: usize, column: usize, cell: char| {
-        if let Some(place) = canvas.get_mut(row).and_then(|cells| cells.get_mut(column)) {
-            *place = cell;
-        }
-    };
+    let (along, corner) = if stage.step.is_none() { ('═', '╒') } else { ('─', '┌') };
     for column in begin..=end {
-        put(row, column, if is_soak { '═' } else { '─' });
+        put(canvas, row, column, along);
     }
-    if below > row && begin > 0 {
-        put(row, begin, if is_soak { '╒' } else { '┌' });
-        for between in row + 1..below {
-            put(between, begin, '│');
-        }
-        put(below, begin, '┘');
+    if begin > 0 {
+        draw_rise(canvas, begin, (below, row), corner);
     }
     let word = " soak ";
-    if is_soak && end - begin > word.len() + 3 {
+    if stage.step.is_none() && end - begin > word.len() + 3 {
         let from = begin + (end - begin - word.len()) / 2;
         for (offset, letter) in word.chars().enumerate() {
-            put(row, from + offset, letter);
+            put(canvas, row, from + offset, letter);
         }
+    }
+}
+
+fn draw_rise(canvas: &mut [Vec<char>], column: usize, (below, row): (usize, usize), corner: char) {
+    if below > row {
+        put(canvas, row, column, corner);
+        for between in row + 1..below {
+            put(canvas, between, column, '│');
+        }
+        put(canvas, below, column, '┘');
+    }
+}
+
+fn put(canvas: &mut [Vec<char>], row: usize, column: usize, cell: char) {
+    if let Some(place) = canvas.get_mut(row).and_then(|cells| cells.get_mut(column)) {
+        *place = cell;
     }
 }
 
@@ -139,4 +149,64 @@ fn axis(stages: &[&Stage], ends: &[usize], label_width: usize, plot_width: usize
     let ticks: String = ticks.iter().take(ends[last] + 1).collect();
     let times: String = times.into_iter().collect();
     vec![format!("{:label_width$} └{ticks}", ""), times.trim_end().to_owned()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        api::{OnInsufficientEvidence, Plan, PlanStep, Span},
+        plan::{Load, Question, forecast},
+    };
+
+    fn drawn(steps: &[(u32, u64)], soak_seconds: u64) -> Vec<String> {
+        let step = |&(weight, bake): &(u32, u64)| PlanStep {
+            weight: Percent::from_thousandths(weight),
+            bake: Span::seconds(bake),
+            ..PlanStep::default()
+        };
+        let question = Question {
+            plan: Plan { steps: steps.iter().map(step).collect(), soak: Span::seconds(soak_seconds), known: false },
+            is_routed: true,
+            warm: Span::seconds(5),
+            drain: Span::seconds(15),
+            is_compared: true,
+            budget: None,
+            on_insufficient_evidence: OnInsufficientEvidence::Promote,
+            load: Load { requests_per_second: 40.0, error_ratio: 0.001, overdispersion: 1.0 },
+            scrape_interval: Span::seconds(15),
+        };
+        curve(&forecast(&question))
+    }
+
+    #[test]
+    fn stairs_rise_to_scale_and_end_with_the_plan() {
+        assert_eq!(
+            drawn(&[(10_000, 60), (50_000, 180), (100_000, 0)], 240),
+            [
+                "100 % ┤                                   ╒════════════ soak ═══════════════",
+                " 50 % ┤         ┌─────────────────────────┘",
+                " 10 % ┤─────────┘",
+                "      └┬────────┬─────────────────────────┬────────────────────────────────┘",
+                "       0s       1m                        4m                              8m",
+            ]
+        );
+        assert_eq!(drawn(&[(100_000, 0)], 0), Vec::<String>::new());
+    }
+
+    #[test]
+    fn no_curve_is_too_wide_and_no_stage_invisible() {
+        let many: Vec<(u32, u64)> = (1..=50).map(|step| (step * 1_999, 60)).chain([(100_000, 0)]).collect();
+        let tiny = [(1, 60), (12, 60), (99_999, 60), (100_000, 1)];
+        for (name, lines) in [
+            ("many", drawn(&many, 86_400)),
+            ("tiny", drawn(&tiny, 40_000_000)),
+            ("equal", drawn(&[(10_000, 60), (10_000, 60), (100_000, 0)], 0)),
+        ] {
+            assert!(lines.iter().all(|line| line.chars().count() <= WIDTH), "{name}: {lines:#?}");
+            assert!(lines.len() <= MOST_ROWS + 2, "{name}: {lines:#?}");
+        }
+        let lines = drawn(&tiny, 40_000_000);
+        assert_eq!(lines[4].chars().filter(|cell| "┬┘".contains(*cell)).count(), 6, "{lines:#?}");
+    }
 }

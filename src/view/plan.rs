@@ -4,7 +4,7 @@
 
 use super::{
     Line, Tone,
-    age::{counted, length, thousands},
+    age::{counted, length},
     curve::curve,
     paragraph::{rounded, rounded_up, wrapped},
 };
@@ -12,6 +12,9 @@ use crate::{
     plan::{Finding, Forecast, Lengths, PassProgress, PowerInsufficient, Stage, WhyNothing},
     stats::POWER,
 };
+
+/// Indent of what belongs to a stage's sentence.
+const DEEPER: &str = "    ";
 
 /// The page. `assumed`: where the figures come from, a phrase each.
 pub fn plan(name: &str, forecast: &Forecast, assumed: &[String]) -> Vec<Line> {
@@ -25,21 +28,21 @@ pub fn plan(name: &str, forecast: &Forecast, assumed: &[String]) -> Vec<Line> {
         lines.push(Line::default());
     }
     for stage in &forecast.stages {
-        lines.extend(plain(&format!("{}: {}", place(stage, &rate), finding(stage)), ""));
+        lines.extend(plain(&format!("{}: {}", place(stage, &rate), finding(stage))));
         if let Some(text) = cost(stage) {
-            lines.extend(plain(&text, "  "));
+            lines.extend(wrapped(&text, DEEPER, DEEPER).into_iter().map(Line::plain));
         }
     }
     lines.push(Line::default());
-    lines.extend(plain(&duration(&forecast.lengths), ""));
+    lines.extend(plain(&duration(&forecast.lengths)));
     if let Some(budget) = &forecast.budget {
-        lines.extend(plain(&format!("Error budget: the release may cost {} bad requests", budget.sentence), ""));
+        lines.extend(plain(&format!("Error budget: the release may cost {} bad requests", budget.sentence)));
     }
     if let Some(pass) = &forecast.pass {
-        lines.extend(plain(&promotion(pass, forecast.load.error_ratio), ""));
+        lines.extend(plain(&promotion(pass, forecast.load.error_ratio)));
     }
     if !assumed.is_empty() {
-        lines.extend(plain(&format!("Assumed: {}", assumed.join(", ")), ""));
+        lines.extend(plain(&format!("Assumed: {}", assumed.join(", "))));
     }
     if let Some(warning) = &forecast.power_insufficient {
         let text = wrapped(&power_insufficient(warning, forecast.load.error_ratio), "", "  ");
@@ -48,8 +51,8 @@ pub fn plan(name: &str, forecast: &Forecast, assumed: &[String]) -> Vec<Line> {
     lines
 }
 
-fn plain(text: &str, first_indent: &str) -> impl Iterator<Item = Line> {
-    wrapped(text, first_indent, "  ").into_iter().map(Line::plain)
+fn plain(text: &str) -> impl Iterator<Item = Line> {
+    wrapped(text, "", "  ").into_iter().map(Line::plain)
 }
 
 /// "Step 2 (10 % of 40 req/s, 5m)".
@@ -102,8 +105,8 @@ fn cost(stage: &Stage) -> Option<String> {
     if worst.requests > 0.0 {
         let share = stage.worst_budget_percent.map(|percent| format!(" ({} % of the budget)", rounded_up(percent)));
         parts.push(format!(
-            "at worst {} more bad requests{}, from a rise of {} for {}",
-            thousands(worst.requests.ceil() as u64),
+            "at worst {}{}, from a rise of {} for {}",
+            counted(worst.requests.ceil() as u64, "more bad request"),
             share.unwrap_or_default(),
             points(worst.excess_ratio),
             seconds(worst.seconds)
