@@ -81,14 +81,26 @@ reasons! {
     MetricsUnavailable => "Check the MetricsProvider's address and the metric's selectors",
     /// The revision under test got no requests although it should have.
     NoCanaryTraffic => "Check that the route sends traffic and that the metric's selectors match",
+    /// Stable got no requests although it should have: there is nothing to compare with.
+    NoControlTraffic => "Check that the route sends traffic to stable too and that the metric's selectors match",
+    /// The arms did not get the requests that the weight says.
+    SampleRatioMismatch => "Look for a router that has not converged, canary pods that hang or leave, sticky sessions, retries, or other routes to the same Services (then set spec.analysis.sampleRatio to Off)",
     /// Both arms are bad: the revision under test is not blamed.
     SharedDegradation,
+    /// Evidence against the revision is growing; it is not enough for a Fail, and the weight is held.
+    Suspicious,
+    /// A bad revision could cost more in the next step than is left of the allowance; the weight is held until the evidence rules that out.
+    BudgetAtRisk,
+    /// With this traffic the run will most likely end without a Pass.
+    PowerInsufficient => "Make the bakes longer or the weights larger, widen spec.analysis.passMargin, or leave it to onInsufficientEvidence; tidegate plan shows what each step can find",
     /// Half of what the release may spend is spent; the weight is held.
     BudgetHalfSpent,
     /// The release has spent its share of the error budget.
     BudgetSpent => "Fix the revision, or raise errorBudget.maxSpend",
     /// The revision is worse than the control.
     WorseThanControl,
+    /// The revision breaks the objective, with no control that does too.
+    SloBreach,
     /// A threshold metric failed.
     ThresholdFailed,
     /// Evidence says the revision is not worse.

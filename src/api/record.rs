@@ -66,6 +66,9 @@ pub struct EvidenceRecord {
     /// What the release has cost.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub spend: Option<SpendRecord>,
+    /// With this traffic a Pass is out of reach; the sentence says why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub power_insufficient: Option<String>,
 }
 
 /// What one metric has counted.
@@ -85,10 +88,48 @@ pub struct MetricRecord {
     /// Windows not used, by reason.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub windows_dropped: BTreeMap<String, u64>,
+    /// What its tests amount to. Numbers are text, because JSON's may lose digits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tests: Option<TestsRecord>,
     /// The fold's state; floats as hexadecimal bits.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "any_as_written")]
     pub fold: Option<Value>,
+}
+
+/// What the sequential tests of one metric amount to.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct TestsRecord {
+    /// Evidence that the canary is worse than failMargin.
+    pub fail_evidence: String,
+    /// What it has to reach for a Fail.
+    pub fail_threshold: String,
+    /// Evidence that the canary is within passMargin.
+    pub pass_evidence: String,
+    /// What it has to reach for a Pass.
+    pub pass_threshold: String,
+    /// The canary's bad ratio above stable's in percentage points, at least.
+    pub difference_lower: String,
+    /// The same, at most.
+    pub difference_upper: String,
+    /// The canary's bad ratio as a multiple of stable's, at least.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ratio_lower: Option<String>,
+    /// The same, at most.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ratio_upper: Option<String>,
+    /// How many bad requests come together: evidence is divided by it.
+    pub overdispersion: String,
+    /// Evidence that the canary breaks the objective.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub objective_evidence: Option<String>,
+    /// What it has to reach.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub objective_threshold: Option<String>,
+    /// The smallest rise of the bad ratio that the present step finds in its bake with a probability of 80 %, in percentage points.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detectable_rise: Option<String>,
 }
 
 /// Spending of the error budget, in requests.

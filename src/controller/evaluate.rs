@@ -21,7 +21,7 @@ use crate::{
     api::{EvidenceRecord, MetricsProviderSpec, Reason, RolloutRunStatus, RunPhase},
     engine::EvidenceView,
     measure::{Order, Prometheus, evaluate},
-    stats::{Timing, Verdict},
+    stats::Verdict,
 };
 
 /// How often a worker looks whether there is something to read.
@@ -127,6 +127,7 @@ impl Evaluators {
                 // While the weight is being changed the evidence bears a number that lets nothing advance.
                 seq: if settled.is_some() { status.settled_seq } else { status.seq },
                 weight: status.weight,
+                step: status.step,
                 previous: status.evidence.clone(),
                 ..order
             },
@@ -200,12 +201,7 @@ struct Look {
 impl Look {
     /// The look to take now, if there can be anything new.
     fn due(order: &Order, now: i64, last: Option<Self>) -> Option<Self> {
-        let ready_until = Timing::of(if order.scrape_interval.as_millis() > 0 {
-            order.scrape_interval
-        } else {
-            Order::DEFAULT_SCRAPE_INTERVAL
-        })
-        .ready_until(now);
+        let ready_until = order.timing().ready_until(now);
         let measures = order.metrics.iter().any(|metric| metric.threshold.is_some());
         let due = last.is_none_or(|last| {
             let behind = last.watermark < last.ready_until && now - last.at >= ASK_AGAIN_SECONDS;

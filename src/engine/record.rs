@@ -6,8 +6,10 @@ use sha2::{Digest, Sha256};
 
 use crate::api::{DecisionEntry, DecisionLog, Percent, Reason, RolloutRunStatus};
 
-/// Decisions kept in a record. With 512 bytes each they are half of the 64 KiB that a status may have.
+/// Decisions kept in a record.
 pub const MAX_DECISIONS: usize = 64;
+/// And their sentences in bytes: a status may have 64 KiB, and the evidence of 12 metrics needs 40 of them.
+const MAX_LOG_BYTES: usize = 12 * 1024;
 /// Longest sentence of a decision in bytes.
 pub const MAX_MESSAGE_BYTES: usize = 512;
 
@@ -37,7 +39,11 @@ pub fn close(status: &mut RolloutRunStatus, now: &str) {
 /// Appends a decision; the oldest beyond the limit goes into the digest, which chains over all that were dropped.
 fn append(log: &mut DecisionLog, entry: DecisionEntry) {
     log.entries.push(entry);
-    while log.entries.len() > MAX_DECISIONS {
+    let is_full = |log: &DecisionLog| {
+        let bytes: usize = log.entries.iter().map(|entry| entry.message.len()).sum();
+        log.entries.len() > MAX_DECISIONS || bytes > MAX_LOG_BYTES
+    };
+    while is_full(log) {
         let dropped = log.entries.remove(0);
         let mut hash = Sha256::new();
         hash.update(log.digest.as_bytes());

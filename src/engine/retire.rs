@@ -95,6 +95,7 @@ pub(super) fn finish(active: &mut Active, draft: &mut Draft) -> Situation {
         intent::too_late(active, draft);
     }
     let (winner, loser) = (active.spec.canary.clone(), active.spec.stable.clone());
+    service_has_drained(active, draft);
     if active.moved || active.world.services.iter().any(|service| service.state.is_absent()) {
         return finishing(active);
     }
@@ -139,11 +140,16 @@ fn mark_proven(active: &Active, draft: &mut Draft, winner: &str) -> bool {
     false
 }
 
+/// The Services have had weight 0 for the drain time. The soak counts, so it is asked in every pass from 100 on.
+pub(super) fn service_has_drained(active: &Active, draft: &mut Draft) -> bool {
+    let at_zero = active.stands_at(Percent::FULL);
+    draft.has_held(Fact::ServiceAtZero, at_zero, active.spec.drain.as_millis())
+}
+
 /// A Service changes what it selects only while it has had weight 0 for the drain time, or after its route was reset, when
 /// both revisions have capacity for everything.
 fn flip(active: &Active, draft: &mut Draft, winner: &str) {
-    let at_zero = active.stands_at(Percent::FULL);
-    let drained = draft.has_held(Fact::ServiceAtZero, at_zero, active.spec.drain.as_millis());
+    let drained = service_has_drained(active, draft);
     let mut states = active.world.routes.iter().filter_map(|route| route.state.known());
     let reset = states.any(|state| state.canary != CanaryRefs::At(Percent::FULL));
     let enough = active.canary_ready() >= need(active.full, Percent::FULL);

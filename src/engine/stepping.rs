@@ -9,10 +9,13 @@ use super::{
     intent,
     prepare::{self, Waiting},
     project::{Completed, Situation},
-    start,
+    retire, start,
 };
 use crate::{
-    api::{OnInsufficientEvidence, OnMetricsUnavailable, Percent, Phase, Reason, RunOutcome, RunPhase, Span},
+    api::{
+        OnInsufficientEvidence, OnMetricsUnavailable, OnSharedDegradation, Percent, Phase, Reason, RunOutcome,
+        RunPhase, Span,
+    },
     stats::Judgement,
 };
 
@@ -21,8 +24,8 @@ pub(super) fn pass(active: &mut Active, draft: &mut Draft) -> Situation {
     draft.wake(ACTIVE_POLL_MILLIS);
     let waiting = prepare::waiting(active, draft);
     credit(active, waiting.as_ref());
-    let back: [fn(&mut Active, &mut Draft); 8] =
-        [deleted, intent::abort, failed, metrics_lost, inconclusive, superseded, stable_lost, late];
+    let back: [fn(&mut Active, &mut Draft); 9] =
+        [deleted, intent::abort, failed, metrics_lost, degraded, inconclusive, superseded, stable_lost, late];
     let on: [fn(&mut Active, &mut Draft); 3] = [contention::missing, contention::reset, intent::steer];
     for transition in back.into_iter().chain(on) {
         if !active.moved {
@@ -33,11 +36,12 @@ pub(super) fn pass(active: &mut Active, draft: &mut Draft) -> Situation {
         progress(active, draft, waiting.as_ref());
     }
     if active.status.phase == RunPhase::Aborting {
-        return super::retire::go_back(active, draft);
+        return retire::go_back(active, draft);
     }
     if active.status.phase == RunPhase::Finishing {
-        return super::retire::finish(active, draft);
+        return retire::finish(active, draft);
     }
+    retire::service_has_drained(active, draft);
     course::hold(active, draft);
     situation(active, draft, waiting)
 }
@@ -85,6 +89,16 @@ fn metrics_lost(active: &mut Active, _: &mut Draft) {
     if reverts && evidence.verdict.reason == Reason::MetricsUnavailable && !active.status.skip_all {
         let message = format!("{} (onMetricsUnavailable: Revert)", evidence.verdict.message);
         active.go_back(RunOutcome::Reverted, Reason::MetricsUnavailable, message);
+    }
+}
+
+/// Both arms are bad: the revision is not blamed, but the policy may ask for one variable less.
+fn degraded(active: &mut Active, _: &mut Draft) {
+    let Some(evidence) = &active.world.evidence else { return };
+    let reverts = active.spec.analysis.judging.on_shared_degradation == OnSharedDegradation::Revert;
+    if reverts && evidence.verdict.reason == Reason::SharedDegradation && !active.status.skip_all {
+        let message = format!("{} (onSharedDegradation: Revert)", evidence.verdict.message);
+        active.go_back(RunOutcome::Reverted, Reason::SharedDegradation, message);
     }
 }
 
@@ -330,6 +344,8 @@ fn situation(active: &Active, draft: &mut Draft, waiting: Option<Waiting>) -> Si
     let mut situation = of_run(active, phase, reason, message);
     situation.completed = Some(Completed::Open);
     situation.serving = active.status.weight == Percent::FULL && settled;
+    let power = active.status.evidence.as_ref().and_then(|evidence| evidence.power_insufficient.clone());
+    situation.extra.extend(power.map(|message| ("PowerInsufficient", Reason::PowerInsufficient, message)));
     situation
 }
 

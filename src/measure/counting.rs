@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use futures::future::try_join;
 
 use super::{
+    dispersion::overdispersion,
     estimate::{expected_requests, ratio_before},
     order::{Arm, Order},
     provider::{Provider, Series},
@@ -14,10 +15,10 @@ use super::{
     series::{ArmSeries, Liveness, NewPods, reading},
 };
 use crate::{
-    api::{Metric, MetricRecord},
+    api::{Metric, MetricRecord, Percent, Span, TestsRecord},
     stats::{
-        BudgetFold, BudgetTerms, Cells, Counted, Folds, GRACE_WINDOWS, Judged, Supply, Timing, WARMUP_SECONDS,
-        assemble, slots,
+        BudgetFold, BudgetTerms, Cells, Compared, Comparison, Counted, FALLBACK_PHI, Folds, GRACE_WINDOWS, Judged,
+        Outlook, Supply, Tally, Timing, Trial, assemble, figure, slots,
     },
 };
 
@@ -27,6 +28,10 @@ const MOST_WINDOWS: i64 = 120;
 const LOOK_BACK_WINDOWS: i64 = GRACE_WINDOWS + 1;
 /// Proxies whose scrapes are looked at for a service without requests; one that is scraped is enough.
 const MOST_PROXIES: usize = 8;
+/// Windows that a record keeps for a replay; fewer with many metrics, because a record is small.
+const RECORDED: usize = 64;
+const FEW_RECORDED: usize = 24;
+const MANY_METRICS: usize = 6;
 /// How far back pods are looked for that were scraped before.
 const SEEN_BEFORE_SECONDS: i64 = 3_600;
 
@@ -37,6 +42,8 @@ pub struct Counting {
     pub watermark: i64,
     /// On the budget's metric.
     pub budget: Option<BudgetFold>,
+    /// What lies ahead at the traffic that was measured.
+    pub outlook: Outlook,
     /// Why the budget's terms are not known.
     pub terms_missing: Option<String>,
 }
@@ -69,16 +76,76 @@ pub async fn count(
         control_total: whole(tallies.run.control.total),
         windows_used: tallies.run.windows,
         windows_dropped: tallies.dropped(),
+        tests: None,
         fold: None,
     };
-    let counted = Counted { name: metric.name.clone(), supply, run: tallies.run, step: tallies.step };
-    let record = MetricRecord { fold: Some(folds.state()), ..record };
-    Counting { counted, record, watermark: folds.watermark, budget: folds.budget, terms_missing }
+    let compared = folds.comparison.as_ref().map(Comparison::compared);
+    let outlook = ahead(order, metric, &timing, &tallies.step, compared.as_ref());
+    let counted = Counted { name: metric.name.clone(), supply, run: tallies.run, step: tallies.step, compared };
+    let record = MetricRecord {
+        tests: compared.as_ref().map(|compared| tests_record(compared, order, &outlook)),
+        fold: Some(folds.state()),
+        ..record
+    };
+    Counting { counted, record, watermark: folds.watermark, budget: folds.budget, outlook, terms_missing }
+}
+
+/// The measured traffic of the present step, for what lies ahead.
+fn ahead(order: &Order, metric: &Metric, timing: &Timing, step: &Tally, compared: Option<&Compared>) -> Outlook {
+    let seconds = step.windows as f64 * timing.window as f64;
+    let requests = step.canary.total + step.control.total;
+    let stable = step.control;
+    Outlook {
+        terms: order.terms(),
+        share: order.alpha_share(metric),
+        objective_share: order.objective_share().unwrap_or(0.0),
+        requests_per_second: if seconds > 0.0 { requests / seconds } else { 0.0 },
+        stable_ratio: if stable.total > 0.0 { stable.bad / stable.total } else { 0.0 },
+        phi: compared.map_or(FALLBACK_PHI, |compared| compared.phi),
+        unjudged_seconds: timing.settle as f64,
+        delay_seconds: timing.ingest_delay as f64,
+    }
+}
+
+fn tests_record(compared: &Compared, order: &Order, outlook: &Outlook) -> TestsRecord {
+    let bake = order.plan.steps.get(order.step as usize).map_or(Span::ZERO, |step| step.bake);
+    let comparing = order.weight > Percent::ZERO && order.weight < Percent::FULL;
+    let detectable = if comparing { outlook.detectable(order.weight, bake) } else { None };
+    TestsRecord {
+        fail_evidence: figure(compared.fail.evidence),
+        fail_threshold: figure(compared.fail.threshold),
+        pass_evidence: figure(compared.pass.evidence),
+        pass_threshold: figure(compared.pass.threshold),
+        difference_lower: points(compared.lower),
+        difference_upper: points(compared.upper),
+        ratio_lower: compared.ratio.map(|(lower, _)| figure(lower)),
+        ratio_upper: compared.ratio.filter(|(_, upper)| upper.is_finite()).map(|(_, upper)| figure(upper)),
+        overdispersion: figure(compared.phi),
+        objective_evidence: compared.slo.map(|(proof, _)| figure(proof.evidence)),
+        objective_threshold: compared.slo.map(|(proof, _)| figure(proof.threshold)),
+        detectable_rise: detectable.map(points),
+    }
+}
+
+/// A difference of ratios in percentage points.
+fn points(ratio: f64) -> String {
+    let text = format!("{:.4}", ratio * 100.0);
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
 /// The folds as recorded.
 fn begin(order: &Order, metric: &Metric, timing: &Timing) -> Folds {
+    let is_of_budget = order.is_budget_metric(metric);
+    let objective = order.budget.as_ref().filter(|_| is_of_budget).map(|budget| budget.objective);
+    let trial = Trial {
+        terms: order.terms(),
+        share: order.alpha_share(metric),
+        objective: objective.zip(order.objective_share()),
+        routed: order.counts_routed_requests(metric).then_some(order.weight),
+        recorded_windows: if order.metrics.len() > MANY_METRICS { FEW_RECORDED } else { RECORDED },
+    };
     let fresh = || Folds {
+        comparison: Some(Comparison::new(trial.clone())),
         budget: order.is_budget_metric(metric).then(|| BudgetFold::after(order.spent_earlier_hundredths)),
         ..Folds::default()
     };
@@ -96,7 +163,7 @@ fn begin(order: &Order, metric: &Metric, timing: &Timing) -> Folds {
 }
 
 fn judged(order: &Order, timing: &Timing) -> Judged {
-    let warm = order.pods_started_at.map_or(i64::MIN, |at| timing.first_after(at + WARMUP_SECONDS));
+    let warm = order.pods_started_at.map_or(i64::MIN, |at| timing.first_after(at + timing.warmup));
     Judged { settled: timing.first_after(order.settled_at + timing.settle), warm, window: timing.window }
 }
 
@@ -139,6 +206,11 @@ async fn advance(
         return Ok(());
     }
     learn_ratio_before(order, selectors, folds, provider).await?;
+    if let Some(comparison) = &mut folds.comparison
+        && comparison.needs_phi()
+    {
+        comparison.learn_phi(overdispersion(order, counters, selectors, provider).await);
+    }
     let from = folds.watermark - LOOK_BACK_WINDOWS * timing.window;
     let read = |arm: Arm| selectors.read(arm, provider, from, to);
     let (mut canary, mut control) = try_join(read(Arm::Canary), read(Arm::Control)).await?;
@@ -178,7 +250,7 @@ async fn scraped_proxies(
     Ok(up)
 }
 
-/// Stable's ratio before the run is needed only if it gets no traffic in the run.
+/// Stable's ratio before the run: an incident of both arms is told by it. It has to be known where stable gets no traffic.
 async fn learn_ratio_before(
     order: &Order,
     selectors: &Selectors,
@@ -186,11 +258,14 @@ async fn learn_ratio_before(
     provider: &dyn Provider,
 ) -> Result<(), String> {
     let Some(fold) = &mut folds.budget else { return Ok(()) };
-    if fold.needs_before() && !order.expected().control {
+    if fold.before.is_none() {
         let (counted, by_good) = selectors.control.counted();
         let total = &selectors.control.total;
-        let ratio = ratio_before(provider, counted, total, by_good, order.run_started_at).await;
-        fold.before = Some(ratio.map_err(|why| why.to_string())?.unwrap_or(0.0));
+        match ratio_before(provider, counted, total, by_good, order.run_started_at).await {
+            Ok(ratio) => fold.before = Some(ratio.unwrap_or(0.0)),
+            Err(why) if fold.needs_before() && !order.expected().control => return Err(why.to_string()),
+            Err(_) => {}
+        }
     }
     Ok(())
 }
@@ -234,9 +309,9 @@ fn supply(order: &Order, folds: &Folds, timing: &Timing, now: i64, failure: Opti
     let first = judged(order, timing).from();
     let known_until = if step.windows > 0 { step.last_end } else { first };
     let behind = (timing.ready_until(now) - known_until) / timing.window;
-    if behind > GRACE_WINDOWS {
+    if behind > timing.grace {
         let why = failure.unwrap_or_else(|| "the windows since a pause are still being read".into());
-        Supply::Missing(format!("no evidence for more than {GRACE_WINDOWS} windows of {} s: {why}", timing.window))
+        Supply::Missing(format!("no evidence for more than {} windows of {} s: {why}", timing.grace, timing.window))
     } else if step.windows == 0 {
         let why = failure.map(|why| format!("; {why}")).unwrap_or_default();
         Supply::Warming(format!("waiting for the first window since the weight settled{why}"))

@@ -12,18 +12,21 @@ use super::{
     selectors::Counters,
 };
 use crate::{
-    api::{EvidenceRecord, Metric, MetricRecord},
+    api::{EvidenceRecord, Metric, MetricRecord, Percent},
     engine::EvidenceView,
-    stats::{BudgetTerms, Evidence, Measured, Supply, judge},
+    stats::{BudgetTerms, Evidence, Measured, Supply, WorstCost, judge},
 };
 
 /// Metrics that are read at the same time: a metrics server is shared.
 const AT_ONCE: usize = 4;
 
+/// Windows of a step after which its traffic counts as known.
+const MEASURED_WINDOWS: u64 = 3;
+
 /// What became of one metric.
 enum Finding {
     Counted(Box<Counting>),
-    Measured(Box<Measured>, MetricRecord),
+    Measured(Box<(Measured, MetricRecord)>),
     /// It reports only, or says nothing yet.
     Silent,
 }
@@ -38,6 +41,8 @@ pub async fn evaluate(order: &Order, provider: &dyn Provider, now: i64) -> Evide
         measured: Vec::new(),
         budget: None,
         budget_pending: None,
+        degradation: None,
+        next_step: None,
     };
     let mut record = EvidenceRecord { watermark: now, ..EvidenceRecord::default() };
     for (metric, finding) in order.metrics.iter().zip(found) {
@@ -45,12 +50,14 @@ pub async fn evaluate(order: &Order, provider: &dyn Provider, now: i64) -> Evide
             Finding::Counted(counting) => {
                 settle_budget(order, &counting, &mut evidence, &mut record);
                 record.watermark = record.watermark.min(counting.watermark);
+                record.power_insufficient = record.power_insufficient.or(power_insufficient(order, &counting));
                 record.metrics.insert(metric.name.clone(), counting.record);
                 evidence.counted.push(counting.counted);
             }
-            Finding::Measured(measured, written) => {
+            Finding::Measured(found) => {
+                let (measured, written) = *found;
                 record.metrics.insert(metric.name.clone(), written);
-                evidence.measured.push(*measured);
+                evidence.measured.push(measured);
             }
             Finding::Silent => {}
         }
@@ -66,8 +73,7 @@ async fn find(order: &Order, metric: &Metric, provider: &dyn Provider, now: i64)
     if let Some(counters) = Counters::of(metric) {
         Finding::Counted(Box::new(count(order, metric, &counters, provider, now).await))
     } else if let Some(threshold) = &metric.threshold {
-        let (measured, record) = measure(order, metric, threshold, provider, now).await;
-        Finding::Measured(Box::new(measured), record)
+        Finding::Measured(Box::new(measure(order, metric, threshold, provider, now).await))
     } else {
         Finding::Silent
     }
@@ -80,6 +86,8 @@ fn settle_budget(order: &Order, counting: &Counting, evidence: &mut Evidence, re
         Some((requests, extrapolated)) => {
             let terms = BudgetTerms::new(budget, requests, extrapolated);
             record.spend = Some(fold.spending().record(&terms));
+            evidence.degradation = fold.shared_degradation(terms.objective);
+            evidence.next_step = next_step(order, counting, &terms);
             evidence.budget = Some((terms, fold.spending()));
         }
         None => {
@@ -90,4 +98,24 @@ fn settle_budget(order: &Order, counting: &Counting, evidence: &mut Evidence, re
             });
         }
     }
+}
+
+/// What the next step could cost at worst.
+fn next_step(order: &Order, counting: &Counting, terms: &BudgetTerms) -> Option<(Percent, WorstCost)> {
+    let (step, compared) = (order.next_step()?, counting.counted.compared?);
+    Some((step.weight, counting.outlook.worst_cost(compared.upper, step.weight, step.bake, terms)))
+}
+
+/// At the last weight at which the arms are compared, a canary like stable would not get its Pass within the horizon.
+fn power_insufficient(order: &Order, counting: &Counting) -> Option<String> {
+    let outlook = &counting.outlook;
+    let measured = outlook.requests_per_second > 0.0 && counting.counted.step.windows >= MEASURED_WINDOWS;
+    let last = order.plan.steps.iter().rev().find(|step| step.weight < Percent::FULL)?;
+    let horizon = outlook.terms.horizon_seconds;
+    (measured && !outlook.can_pass(last.weight, horizon)).then(|| {
+        format!(
+            "metric {}: at {:.1} requests a second a canary like stable gets no Pass at weight {} within {:.0} s",
+            counting.counted.name, outlook.requests_per_second, last.weight, horizon
+        )
+    })
 }

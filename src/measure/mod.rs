@@ -4,6 +4,7 @@
 
 mod answer;
 mod counting;
+mod dispersion;
 mod estimate;
 mod evaluate;
 mod figures;

@@ -3,13 +3,21 @@
 //! Plain values: the shell fills it from the run's spec, its record and the cluster. It reads nothing.
 
 use super::{
-    placeholder::Placeholder,
+    placeholder::{Placeholder, uses},
     promql::{QueryError, Value, escape_regex, fill},
 };
 use crate::{
-    api::{ErrorBudget, EvidenceRecord, Metric, Percent, Span, revision_name},
-    stats::{Expected, Timing},
+    api::{
+        Decimal, ErrorBudget, EvidenceRecord, Judging, Metric, Percent, Plan, PlanStep, SampleRatioCheck, Span,
+        revision_name,
+    },
+    stats::{Expected, Terms, Timing},
 };
+
+/// Parts of alpha, relative to each other: errors hurt most and are found soonest.
+const ERRORS_WEIGHT: f64 = 5.0;
+const LATENCY_WEIGHT: f64 = 3.0;
+const OBJECTIVE_WEIGHT: f64 = 1.0;
 
 /// How an arm is named in metrics.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -37,6 +45,13 @@ pub struct Order {
     /// Resolved: arguments are filled in.
     pub metrics: Vec<Metric>,
     pub budget: Option<ErrorBudget>,
+    /// How certain a verdict has to be.
+    pub judging: Judging,
+    pub plan: Plan,
+    /// The present step, counted from 0.
+    pub step: u32,
+    /// The share is made by routes, not by the endpoints of a Service.
+    pub routed: bool,
     pub canary: ArmNames,
     pub control: ArmNames,
     /// The Services' port that the routes name.
@@ -58,9 +73,14 @@ pub struct Order {
 impl Order {
     pub const DEFAULT_SCRAPE_INTERVAL: Span = Span::seconds(15);
 
-    pub(super) fn timing(&self) -> Timing {
+    pub fn timing(&self) -> Timing {
         let given = self.scrape_interval > Span::ZERO;
-        Timing::of(if given { self.scrape_interval } else { Self::DEFAULT_SCRAPE_INTERVAL })
+        Timing::of(if given { self.scrape_interval } else { Self::DEFAULT_SCRAPE_INTERVAL }).with(&self.judging)
+    }
+
+    pub(super) fn terms(&self) -> Terms {
+        let objective = self.budget.as_ref().map(|budget| budget.objective);
+        Terms::new(objective, &self.plan, self.timing().window as f64).with(&self.judging)
     }
 
     /// Which arms have traffic by the weight.
@@ -74,6 +94,47 @@ impl Order {
         let first = self.metrics.iter().find(|metric| metric.ratio.is_some());
         let named = budget.metric.as_ref().or(first.map(|metric| &metric.name));
         metric.ratio.is_some() && named == Some(&metric.name)
+    }
+
+    /// The metric counts what the route sends, so that its arms' shares should be the weight. Metrics of the pods count
+    /// requests from inside the cluster too.
+    pub(super) fn counts_routed_requests(&self, metric: &Metric) -> bool {
+        let selector = metric.ratio.as_ref().map(|ratio| &ratio.total);
+        let selector = selector.or(metric.latency.as_ref().map(|latency| &latency.histogram));
+        let of_route = selector.is_some_and(|selector| uses(selector, &Placeholder::RouteCluster));
+        self.routed && of_route && self.judging.sample_ratio == SampleRatioCheck::Check
+    }
+
+    /// The step after the present one.
+    pub(super) fn next_step(&self) -> Option<&PlanStep> {
+        self.plan.steps.get(self.step as usize + 1)
+    }
+
+    /// The metric's part of alpha, from 0 to 1. What is weighted by default shares the weight of its kind.
+    pub(super) fn alpha_share(&self, metric: &Metric) -> f64 {
+        self.weight_of(metric) / self.weights()
+    }
+
+    /// The part of the test of the objective, which the budget's metric has besides.
+    pub(super) fn objective_share(&self) -> Option<f64> {
+        self.budget.as_ref().map(|_| OBJECTIVE_WEIGHT / self.weights())
+    }
+
+    fn weights(&self) -> f64 {
+        let of_objective = if self.budget.is_some() { OBJECTIVE_WEIGHT } else { 0.0 };
+        of_objective + self.metrics.iter().map(|metric| self.weight_of(metric)).sum::<f64>()
+    }
+
+    fn weight_of(&self, metric: &Metric) -> f64 {
+        let kind = |metric: &Metric| [metric.ratio.is_some(), metric.latency.is_some()];
+        let of_kind = match kind(metric) {
+            [true, _] => ERRORS_WEIGHT,
+            [_, true] => LATENCY_WEIGHT,
+            // Gauges and thresholds have no part: the former report, the latter are no test.
+            _ => return 0.0,
+        };
+        let alike = self.metrics.iter().filter(|other| other.weight.is_none() && kind(other) == kind(metric)).count();
+        metric.weight.map_or(of_kind / alike.max(1) as f64, Decimal::value)
     }
 
     /// How the names of a revision's pods begin.

@@ -41,6 +41,12 @@ impl Placeholder {
     }
 }
 
+/// Whether a template has this placeholder.
+pub fn uses(template: &str, placeholder: &Placeholder) -> bool {
+    let is_it = |piece: &Piece| matches!(piece, Piece::Hole { placeholder: found, .. } if found == placeholder);
+    split(template).is_ok_and(|pieces| pieces.iter().any(is_it))
+}
+
 fn is_word(name: &str) -> bool {
     !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
 }

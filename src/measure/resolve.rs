@@ -12,11 +12,11 @@ use super::{
 };
 use crate::{
     api::{
-        AnalysisSpec, AnalysisTemplateSpec, ErrorBudget, Metric, Reason, ResolvedAnalysis, TemplateKind, TemplateRef,
-        ThresholdMetric,
+        AnalysisSpec, AnalysisTemplateSpec, ErrorBudget, Judging, Metric, Plan, Reason, ResolvedAnalysis, TemplateKind,
+        TemplateRef, ThresholdMetric,
     },
     engine::Refusal,
-    stats::ThresholdPlan,
+    stats::{Terms, ThresholdPlan},
 };
 
 /// Metrics of one analysis: the run's record must have room for all of them.
@@ -37,6 +37,7 @@ pub fn resolve(
         work.take_metric(&format!("spec.analysis.metrics[{index}]"), metric, &BTreeMap::new());
     }
     work.check_set(budget);
+    work.check_judging(&analysis.judging, budget);
     if work.refusals.is_empty() {
         Ok(ResolvedAnalysis {
             provider: analysis.provider.clone(),
@@ -59,6 +60,18 @@ struct Work {
 impl Work {
     fn refuse(&mut self, reason: Reason, message: String) {
         self.refusals.push(Refusal { reason, message });
+    }
+
+    fn check_judging(&mut self, judging: &Judging, budget: Option<&ErrorBudget>) {
+        // Neither the plan nor the window bears on what is checked.
+        let terms = Terms::new(budget.map(|budget| budget.objective), &Plan::default(), 5.0).with(judging);
+        let mut problems = terms.problems();
+        if let Some(given) = judging.overdispersion.filter(|given| !(1.0..=30.0).contains(&given.value())) {
+            problems.push(format!("overdispersion is {given}: give a number from 1 to 30"));
+        }
+        for problem in problems {
+            self.refuse(Reason::InvalidSpec, format!("spec.analysis.{problem}"));
+        }
     }
 
     fn take_template(

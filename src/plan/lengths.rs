@@ -5,7 +5,10 @@
 use serde::Serialize;
 
 use super::question::Question;
-use crate::{api::Span, engine::SETTLE_MILLIS};
+use crate::{
+    api::{Percent, Span},
+    engine::SETTLE_MILLIS,
+};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -23,10 +26,12 @@ impl Lengths {
     pub fn of(question: &Question) -> Self {
         let Question { plan, is_routed, warm, drain, .. } = question;
         let bakes: u64 = plan.steps.iter().map(|step| step.bake.as_millis()).sum();
+        let at_full = plan.steps.iter().filter(|step| step.weight == Percent::FULL);
+        let at_full: u64 = at_full.map(|step| step.bake.as_millis()).sum();
         let (warm, drain, soak) = (warm.as_millis(), drain.as_millis(), plan.soak.as_millis());
         let (before, after) = if *is_routed {
-            // The Service flips once it has drained; the engine counts that from the end of the soak on.
-            let until_flip = drain;
+            // The Service flips once it has had weight 0 for the drain time: since the step to 100.
+            let until_flip = drain.saturating_sub(at_full + soak);
             let given_back = SETTLE_MILLIS + warm;
             let (dropped, deleted) = (drain, drain);
             (SETTLE_MILLIS + warm, until_flip + given_back + dropped + deleted)

@@ -13,7 +13,7 @@ use super::{
     verdict::Verdict,
     window::{Counts, Window},
 };
-use crate::api::{Reason, SpendRecord};
+use crate::api::{Percent, Reason, SpendRecord};
 
 /// Stable's ratio in a window counts if stable had this many requests in `RECENT_SECONDS`.
 /// With fewer, one unlucky request of stable would excuse many of the canary's.
@@ -22,6 +22,22 @@ const RECENT_SECONDS: i64 = 300;
 /// A revert needs this many bad requests of the canary, whatever the allowance.
 const LEAST_BAD: f64 = 10.0;
 
+/// Fewer requests of stable say nothing of its present ratio.
+const ENOUGH_TO_TELL: f64 = 20.0;
+/// Stable is degraded from this speed on, and from this multiple of its usual ratio.
+const DEGRADED_BURN: f64 = 2.0;
+const DEGRADED_RISE: f64 = 3.0;
+
+/// Stable's state in an incident that both arms share.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Degradation {
+    pub ratio: f64,
+    /// Times the speed that just spends the budget in its window.
+    pub burn: f64,
+    /// Stable's ratio in the hour before the run.
+    pub usual: f64,
+}
+
 /// The excess of the canary over stable, window by window.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct BudgetFold {
@@ -29,8 +45,8 @@ pub struct BudgetFold {
     control: Counts,
     /// Signed: a window better than stable gives back.
     excess: f64,
-    /// Stable's requests by end of window, over the last 5 min.
-    recent: VecDeque<(i64, f64)>,
+    /// Stable's counts by end of window, over the last 5 min.
+    recent: VecDeque<(i64, Counts)>,
     /// Stable's ratio in the hour before the run, if it was measured.
     pub before: Option<f64>,
     /// Requests expected in the budget's window and whether they were extrapolated, once they are known.
@@ -56,7 +72,7 @@ impl BudgetFold {
 
     /// Stable's ratio to expect in a window: its own, or with too little recent traffic that over the steps, or before them.
     fn stable_ratio(&self, window: &Window) -> f64 {
-        let recent: f64 = self.recent.iter().map(|(_, requests)| requests).sum();
+        let recent: f64 = self.recent.iter().map(|(_, counts)| counts.total).sum();
         let own = recent >= ENOUGH_REQUESTS && window.control.total > 0.0;
         if own { window.control.bad / window.control.total } else { self.usual_ratio() }
     }
@@ -71,6 +87,26 @@ impl BudgetFold {
         self.before.is_none() && self.control.total == 0.0
     }
 
+    /// Stable's bad ratio over its last windows of so many seconds; None: it had too few requests to tell.
+    fn recent_ratio(&self, seconds: i64) -> Option<f64> {
+        let last = self.recent.back()?.0;
+        let mut sum = Counts::default();
+        for (_, counts) in self.recent.iter().filter(|(end, _)| *end > last - seconds) {
+            sum += *counts;
+        }
+        (sum.total >= ENOUGH_TO_TELL).then(|| sum.bad / sum.total)
+    }
+
+    /// Stable itself is bad: it burns its budget at twice the speed or more, over one minute and over five, and three times
+    /// what it did before the run. The speeds, and stable's ratio over a minute.
+    pub fn shared_degradation(&self, objective: Percent) -> Option<Degradation> {
+        let (minute, five) = (self.recent_ratio(60)?, self.recent_ratio(RECENT_SECONDS)?);
+        let allowed = objective.rest().ratio();
+        let usual = self.before.unwrap_or(0.0);
+        let bad = |ratio: f64| ratio >= DEGRADED_BURN * allowed && ratio > DEGRADED_RISE * usual;
+        (bad(minute) && bad(five)).then_some(Degradation { ratio: minute, burn: minute / allowed, usual })
+    }
+
     pub fn spending(&self) -> Spending {
         let excess = self.excess.max(0.0) + self.spent_earlier.max(0.0);
         Spending { gross: self.canary.bad, excess, stable_ratio: self.usual_ratio() }
@@ -80,7 +116,8 @@ impl BudgetFold {
 impl Fold for BudgetFold {
     fn absorb(&mut self, window: &Window) {
         self.control += window.control;
-        self.recent.push_back((window.end, window.control.total));
+        let Counts { bad, total } = window.control;
+        self.recent.push_back((window.end, Counts { bad: bad.round(), total: total.round() }));
         while self.recent.front().is_some_and(|(end, _)| *end <= window.end - RECENT_SECONDS) {
             self.recent.pop_front();
         }
@@ -90,10 +127,11 @@ impl Fold for BudgetFold {
 
     fn state(&self) -> Value {
         let sums = [self.canary.bad, self.canary.total, self.control.bad, self.control.total, self.excess];
-        let recent: Vec<_> = self.recent.iter().map(|(end, requests)| json!([end, to_bits(*requests)])).collect();
+        let recent: Vec<String> =
+            self.recent.iter().map(|(end, counts)| format!("{end},{},{}", counts.bad, counts.total)).collect();
         json!({
             "sums": sums.map(to_bits),
-            "recent": recent,
+            "recent": recent.join(";"),
             "before": self.before.map(to_bits),
             "expected": self.expected,
         })
@@ -102,13 +140,13 @@ impl Fold for BudgetFold {
     fn restore(&mut self, state: &Value) -> Result<(), BrokenState> {
         let read = || {
             let sum = |index: usize| from_bits(&state["sums"][index]);
-            let recent = state["recent"].as_array()?.iter();
+            let recent = state["recent"].as_str()?.split(';').filter(|row| !row.is_empty());
             let before = &state["before"];
             Some(Self {
                 canary: Counts { bad: sum(0)?, total: sum(1)? },
                 control: Counts { bad: sum(2)?, total: sum(3)? },
                 excess: sum(4)?,
-                recent: recent.map(|pair| Some((pair[0].as_i64()?, from_bits(&pair[1])?))).collect::<Option<_>>()?,
+                recent: recent.map(read_recent).collect::<Option<_>>()?,
                 before: if before.is_null() { None } else { Some(from_bits(before)?) },
                 expected: serde_json::from_value(state["expected"].clone()).ok()?,
                 spent_earlier: self.spent_earlier,
@@ -117,6 +155,13 @@ impl Fold for BudgetFold {
         *self = read().ok_or(BrokenState("the budget"))?;
         Ok(())
     }
+}
+
+fn read_recent(row: &str) -> Option<(i64, Counts)> {
+    let mut numbers = row.split(',');
+    let end = numbers.next()?.parse().ok()?;
+    let mut whole = || Some(numbers.next()?.parse::<u64>().ok()? as f64);
+    Some((end, Counts { bad: whole()?, total: whole()? }))
 }
 
 impl Spending {

@@ -80,6 +80,15 @@ pub struct Compared {
     pub min_canary_requests: f64,
 }
 
+/// A replay's result.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Replayed {
+    pub windows: usize,
+    pub fail_evidence: f64,
+    pub pass_evidence: f64,
+    pub is_exact: bool,
+}
+
 /// An e-value and what it has to reach.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Proof {
@@ -123,6 +132,18 @@ impl Comparison {
 
     pub fn learn_phi(&mut self, phi: f64) {
         self.phi = Some(phi.clamp(1.0, 30.0));
+    }
+
+    /// The recorded windows folded again: the tests of a Fail and of a Pass after them, whether they are what stands here bit by
+    /// bit, and how many windows that were.
+    pub fn replayed(&self) -> Replayed {
+        let (fail, pass, windows) = self.recording.replay();
+        Replayed {
+            windows,
+            fail_evidence: fail.evidence(),
+            pass_evidence: pass.evidence(),
+            is_exact: fail.state() == self.fail.state() && pass.state() == self.pass.state(),
+        }
     }
 
     pub fn compared(&self) -> Compared {

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::{
     budget::BudgetFold,
+    comparison::Comparison,
     counts::CountsFold,
     window::{Assembly, Judged, Window},
 };
@@ -25,12 +26,13 @@ pub trait Fold {
     fn restore(&mut self, state: &Value) -> Result<(), BrokenState>;
 }
 
-/// Everything that is folded over the windows of one metric. The sequential tests go in here.
+/// Everything that is folded over the windows of one metric.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Folds {
     /// End of the last consumed window, in seconds since the epoch; 0: none yet.
     pub watermark: i64,
     pub counts: CountsFold,
+    pub comparison: Option<Comparison>,
     /// On the metric whose requests the error budget counts.
     pub budget: Option<BudgetFold>,
 }
@@ -39,6 +41,9 @@ impl Folds {
     /// Every fold with the key of its state in the record.
     fn each(&mut self) -> Vec<(&'static str, &mut dyn Fold)> {
         let mut all: Vec<(&'static str, &mut dyn Fold)> = vec![("counts", &mut self.counts)];
+        if let Some(comparison) = &mut self.comparison {
+            all.push(("comparison", comparison));
+        }
         if let Some(budget) = &mut self.budget {
             all.push(("budget", budget));
         }

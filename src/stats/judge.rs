@@ -3,7 +3,16 @@
 //! An ordered list of checks: the first that fires gives the verdict, so the list reads as the precedence. It does not decide
 //! what a rollout does about it.
 
-use super::{allowance::BudgetTerms, budget::Spending, counts::Tally, threshold::Outcome, verdict::Verdict};
+use super::{
+    advance::WorstCost,
+    allowance::BudgetTerms,
+    budget::{Degradation, Spending, percent},
+    comparison::Compared,
+    counts::Tally,
+    slo::SLO_BURN,
+    threshold::Outcome,
+    verdict::Verdict,
+};
 use crate::api::{Percent, Reason};
 
 /// Requests of an arm that must have been expected before their absence is called missing traffic.
@@ -28,6 +37,8 @@ pub struct Counted {
     pub supply: Supply,
     pub run: Tally,
     pub step: Tally,
+    /// What its tests amount to.
+    pub compared: Option<Compared>,
 }
 
 /// A threshold metric.
@@ -50,27 +61,38 @@ pub struct Evidence {
     pub budget: Option<(BudgetTerms, Spending)>,
     /// Why the budget's terms are not known yet.
     pub budget_pending: Option<Supply>,
+    /// Stable itself is bad.
+    pub degradation: Option<Degradation>,
+    /// What the next step could cost at worst, and its weight; None: there is no next step, or nothing to tell it from.
+    pub next_step: Option<(Percent, WorstCost)>,
 }
 
 type Check = fn(&Evidence) -> Option<Verdict>;
 
-/// First match wins. The sequential tests add `worse_than_control` and `slo_breach` after `budget_spent` (they latch),
-/// `sample_ratio_mismatch`, `shared_degradation` and `suspicious` after `no_canary_traffic`, and `non_inferior` beside
-/// `thresholds_passed`.
-const CHECKS: [Check; 8] = [
+/// First match wins.
+const CHECKS: [Check; 17] = [
     budget_spent,
     threshold_failed,
+    worse_than_control,
+    slo_breach,
     metrics_unavailable,
     warmup,
     no_canary_traffic,
+    no_control_traffic,
+    sample_ratio_mismatch,
+    shared_degradation,
+    suspicious,
     budget_half_spent,
     no_analysis,
+    passed,
+    budget_at_risk,
     thresholds_passed,
+    insufficient,
 ];
 
 pub fn judge(evidence: &Evidence) -> Verdict {
     let found = CHECKS.iter().find_map(|check| check(evidence));
-    let mut verdict = found.unwrap_or_else(|| insufficient(evidence));
+    let mut verdict = found.unwrap_or_else(|| Verdict::undecided(Reason::InsufficientEvidence, in_words(evidence)));
     shorten(&mut verdict.message);
     verdict
 }
@@ -106,28 +128,164 @@ fn warmup(evidence: &Evidence) -> Option<Verdict> {
     })
 }
 
+/// Every metric's tests, with its name and counts.
+fn comparisons(evidence: &Evidence) -> impl Iterator<Item = (&Counted, &Compared)> {
+    evidence.counted.iter().filter_map(|metric| Some((metric, metric.compared.as_ref()?)))
+}
+
+fn worse_than_control(evidence: &Evidence) -> Option<Verdict> {
+    let (metric, compared) = comparisons(evidence).find(|(_, compared)| compared.failed)?;
+    let message = format!(
+        "metric {}: {}; {}; evidence {} of {} needed",
+        metric.name,
+        counts(metric),
+        compared.apart(),
+        figure(compared.fail.evidence),
+        figure(compared.fail.threshold),
+    );
+    Some(Verdict::fail(Reason::WorseThanControl, message))
+}
+
+/// Only where there is no control that could be as bad.
+fn slo_breach(evidence: &Evidence) -> Option<Verdict> {
+    let breach = |(metric, compared): (&'_ Counted, &Compared)| {
+        let (proof, control_too) = compared.slo?;
+        let alone = metric.step.control.total == 0.0 && metric.step.canary.total > 0.0;
+        (proof.holds() && (alone || !control_too)).then(|| {
+            format!(
+                "metric {}: {}; the objective is broken at more than {SLO_BURN} times the tolerated speed; evidence {} of {} needed",
+                metric.name,
+                counts(metric),
+                figure(proof.evidence),
+                figure(proof.threshold)
+            )
+        })
+    };
+    comparisons(evidence).find_map(breach).map(|message| Verdict::fail(Reason::SloBreach, message))
+}
+
 /// Only when traffic was expected: a quiet service must still be able to ship.
 fn no_canary_traffic(evidence: &Evidence) -> Option<Verdict> {
-    let rest = evidence.weight.rest().ratio();
+    missing_traffic(evidence, evidence.weight, Reason::NoCanaryTraffic, "the canary", "stable", |tally| {
+        (tally.canary.total, tally.control.total)
+    })
+}
+
+fn no_control_traffic(evidence: &Evidence) -> Option<Verdict> {
+    missing_traffic(evidence, evidence.weight.rest(), Reason::NoControlTraffic, "stable", "the canary", |tally| {
+        (tally.control.total, tally.canary.total)
+    })
+}
+
+/// One arm got nothing although what the other got predicts requests.
+fn missing_traffic(
+    evidence: &Evidence,
+    weight: Percent,
+    reason: Reason,
+    arm: &str,
+    other_arm: &str,
+    counts: fn(&Tally) -> (f64, f64),
+) -> Option<Verdict> {
+    let rest = weight.rest().ratio();
     if rest <= 0.0 {
         return None;
     }
     evidence.counted.iter().find_map(|Counted { name, step, .. }| {
-        let expected = step.control.total * evidence.weight.ratio() / rest;
-        let missing = step.canary.total == 0.0 && expected >= EXPECTED_REQUESTS;
-        missing.then(|| {
+        let (own, other) = counts(step);
+        let expected = other * weight.ratio() / rest;
+        (own == 0.0 && expected >= EXPECTED_REQUESTS).then(|| {
             let message = format!(
-                "metric {name}: no request of the canary, {expected:.0} expected at weight {} beside {:.0} of stable",
-                evidence.weight, step.control.total
+                "metric {name}: no request of {arm}, {expected:.0} expected at weight {weight} beside {other:.0} of {other_arm}"
             );
-            Verdict::hold(Reason::NoCanaryTraffic, message)
+            Verdict::hold(reason, message)
         })
     })
 }
 
+fn sample_ratio_mismatch(evidence: &Evidence) -> Option<Verdict> {
+    let (metric, (canary, all)) = comparisons(evidence).find_map(|(metric, it)| Some((metric, it.mismatch?)))?;
+    let message = format!(
+        "metric {}: the canary got {canary:.0} of {all:.0} requests ({} %), the weight is {}",
+        metric.name,
+        percent(canary / all),
+        evidence.weight
+    );
+    Some(Verdict::hold(Reason::SampleRatioMismatch, message))
+}
+
+fn shared_degradation(evidence: &Evidence) -> Option<Verdict> {
+    let Degradation { ratio, burn, usual } = evidence.degradation?;
+    let message = format!(
+        "{} % of stable's own requests were bad in the last minute ({burn:.1} times what the objective allows; {} % before the \
+         run): the revision is not blamed",
+        percent(ratio),
+        percent(usual)
+    );
+    Some(Verdict::hold(Reason::SharedDegradation, message))
+}
+
+fn suspicious(evidence: &Evidence) -> Option<Verdict> {
+    let (metric, compared) = comparisons(evidence).find(|(_, it)| it.fail.evidence >= it.suspicion)?;
+    let message = format!(
+        "metric {}: {}; evidence {} of {} needed for a Fail, it does not advance from {} on",
+        metric.name,
+        counts(metric),
+        figure(compared.fail.evidence),
+        figure(compared.fail.threshold),
+        figure(compared.suspicion)
+    );
+    Some(Verdict::hold(Reason::Suspicious, message))
+}
+
+/// Every metric that judges has passed: the comparisons by their tests, the thresholds by their counts.
+fn passed(evidence: &Evidence) -> Option<Verdict> {
+    let compares = comparisons(evidence).next().is_some() && evidence.counted.iter().all(has_passed);
+    let all = compares && evidence.measured.iter().all(|metric| metric.outcome == Outcome::Passed);
+    all.then(|| {
+        let proofs = comparisons(evidence).map(|(metric, compared)| {
+            format!(
+                "metric {}: {}; {}; evidence {} of {} needed for a Pass",
+                metric.name,
+                counts(metric),
+                compared.at_most(),
+                figure(compared.pass.evidence),
+                figure(compared.pass.threshold)
+            )
+        });
+        Verdict::pass(Reason::NonInferior, proofs.collect::<Vec<_>>().join("; "))
+    })
+}
+
+fn has_passed(metric: &Counted) -> bool {
+    let enough = |compared: &Compared| compared.pass.holds() && metric.run.canary.total >= compared.min_canary_requests;
+    metric.compared.as_ref().is_some_and(enough)
+}
+
+/// The next step could cost more than is left. It holds until the evidence rules that out: the bound of the rise falls with
+/// every window.
+fn budget_at_risk(evidence: &Evidence) -> Option<Verdict> {
+    let (terms, spending) = evidence.budget.as_ref()?;
+    let (weight, worst) = evidence.next_step?;
+    let allowance = terms.allowance();
+    (!worst.is_affordable(allowance, spending.excess)).then(|| {
+        let message = format!(
+            "a revision worse by {} points, which the evidence does not rule out yet, would cost {:.0} requests at weight {weight}; \
+             {:.0} of the allowance of {} are left",
+            percent(worst.excess_ratio),
+            worst.requests,
+            allowance.hundredths as f64 / 100.0 - spending.excess,
+            allowance.requests()
+        );
+        Verdict::hold(Reason::BudgetAtRisk, message)
+    })
+}
+
+/// A hold at half would have no end where spending has stopped: it ends when the next step is proven to be affordable.
 fn budget_half_spent(evidence: &Evidence) -> Option<Verdict> {
     let (terms, spending) = evidence.budget.as_ref()?;
-    spending.half_spent(terms)
+    let (_, worst) = evidence.next_step?;
+    let affordable = worst.is_affordable(terms.allowance(), spending.excess);
+    if affordable { None } else { spending.half_spent(terms) }
 }
 
 fn no_analysis(evidence: &Evidence) -> Option<Verdict> {
@@ -145,20 +303,59 @@ fn thresholds_passed(evidence: &Evidence) -> Option<Verdict> {
     passed.then(|| Verdict::pass(Reason::ThresholdsPassed, in_words(evidence)))
 }
 
-fn insufficient(evidence: &Evidence) -> Verdict {
-    Verdict::undecided(Reason::InsufficientEvidence, in_words(evidence))
+fn insufficient(evidence: &Evidence) -> Option<Verdict> {
+    Some(Verdict::undecided(Reason::InsufficientEvidence, in_words(evidence)))
 }
 
-/// The counts of every metric.
+/// The counts of every metric, and what they leave possible.
 fn in_words(evidence: &Evidence) -> String {
-    let counted = evidence.counted.iter().map(|Counted { name, run, .. }| {
-        format!(
-            "metric {name}: {:.0} of {:.0} requests of the canary were bad, {:.0} of {:.0} of stable, in {} windows",
-            run.canary.bad, run.canary.total, run.control.bad, run.control.total, run.windows
-        )
+    let counted = evidence.counted.iter().map(|metric| match &metric.compared {
+        Some(compared) => format!(
+            "metric {}: {}; {}; evidence {} of {} needed for a Pass",
+            metric.name,
+            counts(metric),
+            compared.at_most(),
+            figure(compared.pass.evidence),
+            figure(compared.pass.threshold)
+        ),
+        None => format!("metric {}: {}", metric.name, counts(metric)),
     });
     let measured = evidence.measured.iter().map(|metric| format!("metric {}: {}", metric.name, metric.sentence));
     counted.chain(measured).collect::<Vec<_>>().join("; ")
+}
+
+fn counts(Counted { run, .. }: &Counted) -> String {
+    format!(
+        "{:.0} of {:.0} requests of the canary were bad, {:.0} of {:.0} of stable, in {} windows",
+        run.canary.bad, run.canary.total, run.control.bad, run.control.total, run.windows
+    )
+}
+
+impl Compared {
+    /// How far the canary is above stable at least.
+    fn apart(&self) -> String {
+        let times = match self.ratio {
+            Some((lower, upper)) if lower > 1.0 && upper.is_finite() => format!(", {lower:.1} to {upper:.1} times"),
+            Some((lower, _)) if lower > 1.0 => format!(", {lower:.1} times or more"),
+            Some(_) | None => String::new(),
+        };
+        format!("at least {} points above stable's{times}", percent(self.lower.max(0.0)))
+    }
+
+    /// How far it is above stable at most.
+    fn at_most(&self) -> String {
+        format!("at most {} points above stable's", percent(self.upper))
+    }
+}
+
+/// A number with few digits: evidence is not more exact than that.
+pub fn figure(value: f64) -> String {
+    match value {
+        value if value >= 1e6 => format!("{value:.1e}"),
+        value if value >= 100.0 => format!("{value:.0}"),
+        value if value >= 0.01 => format!("{value:.2}").trim_end_matches('0').trim_end_matches('.').to_owned(),
+        value => format!("{value:.1e}"),
+    }
 }
 
 fn shorten(message: &mut String) {

@@ -58,11 +58,6 @@ impl Recording {
         (fail, pass, self.windows.len())
     }
 
-    /// The recorded windows, oldest first: canary and control.
-    pub fn windows(&self) -> impl Iterator<Item = &(Counts, Counts)> {
-        self.windows.iter()
-    }
-
     pub fn state(&self) -> Value {
         let window = |(canary, control): &(Counts, Counts)| {
             format!("{},{},{},{}", canary.bad, canary.total, control.bad, control.total)

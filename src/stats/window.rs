@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::api::Span;
+use crate::api::{Judging, Span};
 
 /// Windows without an answer after which metrics count as unavailable, and the longest gap that one increment may cover.
 /// More would let a hole in the metrics pass for a quiet service.
@@ -22,12 +22,37 @@ pub struct Timing {
     pub ingest_delay: i64,
     /// Not judged after a change of weight.
     pub settle: i64,
+    /// Not judged after a pod's start.
+    pub warmup: i64,
+    /// Windows without an answer after which metrics count as unavailable.
+    pub grace: i64,
 }
 
 impl Timing {
     pub fn of(scrape_interval: Span) -> Self {
         let scrape = i64::try_from(scrape_interval.as_millis().div_ceil(1_000)).unwrap_or(i64::MAX).clamp(1, 3_600);
-        Self { scrape, window: scrape.clamp(5, 30), ingest_delay: scrape + 2, settle: (2 * scrape).max(10) }
+        Self {
+            scrape,
+            window: scrape.clamp(5, 30),
+            ingest_delay: scrape + 2,
+            settle: (2 * scrape).max(10),
+            warmup: WARMUP_SECONDS,
+            grace: GRACE_WINDOWS,
+        }
+    }
+
+    /// The same with what people have set.
+    pub fn with(self, judging: &Judging) -> Self {
+        let seconds = |given: Option<Span>, usual: i64| {
+            given.map_or(usual, |given| i64::try_from(given.as_millis().div_ceil(1_000)).unwrap_or(usual))
+        };
+        Self {
+            ingest_delay: seconds(judging.ingest_delay, self.ingest_delay),
+            settle: seconds(judging.settle, self.settle),
+            warmup: seconds(judging.warmup, self.warmup),
+            grace: judging.metrics_grace.map_or(self.grace, i64::from),
+            ..self
+        }
     }
 
     /// Start of the first window that lies wholly after `at`.

@@ -34,7 +34,13 @@ fn metric_line(name: &str, name_width: usize, metric: &MetricRecord) -> Line {
         share(metric.canary_bad, metric.canary_total),
         share(metric.control_bad, metric.control_total)
     );
-    Line::plain(text).and(Tone::Faint, format!("; {}", windows(metric)))
+    let tests = metric.tests.as_ref().map(|tests| {
+        format!(
+            "; evidence for a Fail {} of {}, for a Pass {} of {}",
+            tests.fail_evidence, tests.fail_threshold, tests.pass_evidence, tests.pass_threshold
+        )
+    });
+    Line::plain(text).and(Tone::Plain, tests.unwrap_or_default()).and(Tone::Faint, format!("; {}", windows(metric)))
 }
 
 /// "3 of 1,204 (0.249 %)".

@@ -3,7 +3,7 @@
 use super::*;
 use crate::{
     api::ErrorBudget,
-    stats::{Counts, Judgement},
+    stats::{Counts, Judgement, Proof},
 };
 
 fn tally(canary: (f64, f64), control: (f64, f64)) -> Tally {
@@ -13,7 +13,7 @@ fn tally(canary: (f64, f64), control: (f64, f64)) -> Tally {
 
 fn counted(supply: Supply, canary: (f64, f64), control: (f64, f64)) -> Counted {
     let tally = tally(canary, control);
-    Counted { name: "errors".into(), supply, run: tally, step: tally }
+    Counted { name: "errors".into(), supply, run: tally, step: tally, compared: None }
 }
 
 fn measured(outcome: Outcome) -> Measured {
@@ -26,7 +26,15 @@ fn spent(excess: f64) -> Option<(BudgetTerms, Spending)> {
 }
 
 fn nothing() -> Evidence {
-    Evidence { weight: Percent::whole(10), counted: vec![], measured: vec![], budget: None, budget_pending: None }
+    Evidence {
+        weight: Percent::whole(10),
+        counted: vec![],
+        measured: vec![],
+        budget: None,
+        budget_pending: None,
+        degradation: None,
+        next_step: Some((Percent::whole(50), WorstCost { excess_ratio: 0.01, seconds: 60.0, requests: 60.0 })),
+    }
 }
 
 #[test]
@@ -88,4 +96,87 @@ fn a_long_sentence_is_cut_between_characters() {
     let metric = Counted { name: "ä".repeat(300), ..counted(Supply::Flowing, (2.0, 100.0), (9.0, 900.0)) };
     let message = judge(&Evidence { counted: vec![metric], ..nothing() }).message;
     assert!(message.len() <= LONGEST_MESSAGE + 4 && message.ends_with(" ..."));
+}
+
+/// Nothing is proven either way.
+fn open() -> Compared {
+    Compared {
+        fail: Proof { evidence: 0.5, threshold: 120.0 },
+        failed: false,
+        pass: Proof { evidence: 3.0, threshold: 20.0 },
+        lower: -0.01,
+        upper: 0.012,
+        ratio: Some((0.2, f64::INFINITY)),
+        slo: Some((Proof { evidence: 0.5, threshold: 600.0 }, false)),
+        mismatch: None,
+        phi: 2.0,
+        suspicion: 10.0,
+        min_canary_requests: 100.0,
+    }
+}
+
+fn compared(compared: Compared) -> Counted {
+    Counted { compared: Some(compared), ..counted(Supply::Flowing, (2.0, 100.0), (9.0, 900.0)) }
+}
+
+#[test]
+fn the_tests_of_a_metric_decide_in_their_order() {
+    let worse = Compared { failed: true, lower: 0.02, ratio: Some((3.0, 8.0)), ..open() };
+    let breach = Proof { evidence: 700.0, threshold: 600.0 };
+    let breached = |control_too| Compared { slo: Some((breach, control_too)), ..open() };
+    let passing = Compared { pass: Proof { evidence: 21.0, threshold: 20.0 }, ..open() };
+    let suspected = Compared { fail: Proof { evidence: 11.0, threshold: 120.0 }, ..passing };
+    let mismatched = Compared { mismatch: Some((50.0, 1_000.0)), ..suspected };
+    let few = Compared { min_canary_requests: 101.0, ..passing };
+    let degradation = Some(Degradation { ratio: 0.05, burn: 50.0, usual: 0.001 });
+    let (hold, undecided) = (Judgement::Undecided { hold: true }, Judgement::Undecided { hold: false });
+    let all = |compare: Compared, budget| Evidence { counted: vec![compared(compare)], budget, ..nothing() };
+    let dear = Some((Percent::whole(50), WorstCost { excess_ratio: 0.01, seconds: 60.0, requests: 99.5 }));
+    let cheap = Some((Percent::whole(50), WorstCost { excess_ratio: 0.01, seconds: 60.0, requests: 1.0 }));
+    for (evidence, judgement, reason, said) in [
+        (all(worse, spent(100.0)), Judgement::Fail, Reason::BudgetSpent, "spent an allowance of 100"),
+        (
+            all(worse, None),
+            Judgement::Fail,
+            Reason::WorseThanControl,
+            "at least 2 points above stable's, 3.0 to 8.0 times",
+        ),
+        (all(breached(false), None), Judgement::Fail, Reason::SloBreach, "evidence 700 of 600 needed"),
+        (all(breached(true), None), undecided, Reason::InsufficientEvidence, "at most 1.2 points above stable's"),
+        (all(mismatched, None), hold, Reason::SampleRatioMismatch, "50 of 1000 requests (5 %), the weight is 10"),
+        (Evidence { degradation, ..all(suspected, None) }, hold, Reason::SharedDegradation, "50.0 times what"),
+        (all(suspected, None), hold, Reason::Suspicious, "evidence 11 of 120 needed for a Fail"),
+        (all(passing, spent(60.0)), hold, Reason::BudgetHalfSpent, "spent half"),
+        (Evidence { next_step: cheap, ..all(passing, spent(60.0)) }, Judgement::Pass, Reason::NonInferior, "21 of 20"),
+        (all(passing, None), Judgement::Pass, Reason::NonInferior, "evidence 21 of 20 needed for a Pass"),
+        (all(few, None), undecided, Reason::InsufficientEvidence, "for a Pass"),
+        (
+            Evidence { next_step: dear, ..all(open(), spent(1.0)) },
+            hold,
+            Reason::BudgetAtRisk,
+            "99 of the allowance of 100",
+        ),
+        (all(open(), spent(1.0)), undecided, Reason::InsufficientEvidence, "evidence 3 of 20 needed"),
+    ] {
+        let verdict = judge(&evidence);
+        assert_eq!((verdict.judgement, verdict.reason), (judgement, reason), "{}", verdict.message);
+        assert!(verdict.message.contains(said), "{}", verdict.message);
+    }
+}
+
+#[test]
+fn every_metric_has_to_pass() {
+    let passing = Compared { pass: Proof { evidence: 21.0, threshold: 20.0 }, ..open() };
+    let metrics = vec![compared(passing), compared(passing)];
+    let checks = |outcome| Evidence { counted: metrics.clone(), measured: vec![measured(outcome)], ..nothing() };
+    assert_eq!(judge(&checks(Outcome::Passed)).reason, Reason::NonInferior);
+    assert_eq!(judge(&checks(Outcome::Undecided)).reason, Reason::InsufficientEvidence);
+    let one = Evidence { counted: vec![compared(passing), compared(open())], ..nothing() };
+    assert_eq!(judge(&one).reason, Reason::InsufficientEvidence);
+}
+
+#[test]
+fn stable_is_missed_too() {
+    let metric = counted(Supply::Flowing, (0.0, 10.0), (0.0, 0.0));
+    assert_eq!(judge(&Evidence { counted: vec![metric], ..nothing() }).reason, Reason::NoControlTraffic);
 }
