@@ -12,6 +12,7 @@ mod steps;
 mod table;
 mod tree;
 
+pub use age::counted;
 pub use line::{Line, Tone};
 pub use scene::{Pods, Scene};
 pub use table::{Columns, table};
