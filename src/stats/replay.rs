@@ -20,6 +20,9 @@ pub const SUSPICION: f64 = 10.0;
 /// Requests of the canary that a Pass needs.
 pub const PASS_REQUESTS: f64 = 100.0;
 
+/// Windows whose ratio is taken in at once.
+const BATCH: usize = 64;
+
 /// What the evidence is judged by.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ReplayTerms {
@@ -130,6 +133,8 @@ pub struct Replay {
     pass: MarginTest,
     difference: DifferenceBounds,
     ratio: RatioBounds,
+    /// Windows that the ratio's bounds have not taken in yet: they are needed in a Fail's sentence only.
+    batch: Vec<(Counts, Counts)>,
     canary: Counts,
     control: Counts,
     proof: Option<Proof>,
@@ -147,6 +152,7 @@ impl Replay {
             terms,
             difference: DifferenceBounds::default(),
             ratio: RatioBounds::default(),
+            batch: Vec::with_capacity(BATCH),
             canary: Counts::default(),
             control: Counts::default(),
             proof: None,
@@ -207,8 +213,13 @@ impl Replay {
         if self.proof.is_some() {
             return;
         }
-        self.ratio.absorb(canary, control, phi);
-        if self.fail.is_proven() {
+        self.batch.push((canary, control));
+        let proven = self.fail.is_proven();
+        if proven || self.batch.len() == BATCH {
+            self.ratio.absorb_all(&self.batch, phi);
+            self.batch.clear();
+        }
+        if proven {
             self.proof = Some(Proof {
                 window: self.ledger.recorded,
                 evidence: self.fail.evidence(),
