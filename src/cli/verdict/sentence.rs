@@ -50,13 +50,17 @@ fn worse(replay: &Replay, proof: &Proof) -> String {
 }
 
 fn not_worse(replay: &Replay) -> String {
+    let upper = replay.upper();
+    let bound = if upper < 0.0 {
+        format!("at least {} points below", points(-upper))
+    } else {
+        format!("at most {} points above", points(upper))
+    };
     format!(
-        "evidence {} of {} = 1/beta that the canary's bad ratio is below {}; it is at most {} points above the control's \
-         ({} % sure)",
+        "evidence {} of {} = 1/beta that the canary's bad ratio is below {}; it is {bound} the control's ({} % sure)",
         evidence(replay.pass().evidence()),
         threshold(replay.pass().threshold()),
         limit(replay.terms().pass),
-        points(replay.upper()),
         sure(replay),
     )
 }
