@@ -72,7 +72,9 @@ impl Mixture {
         self.reserve -= start;
         for (mass, log_growth) in self.masses.iter_mut().zip(log_growth) {
             let log_growth = if log_growth.is_nan() { 0.0 } else { log_growth };
-            *mass = (libm::exp(log_growth.min(self.log_cap)) * (*mass + start)).min(MOST);
+            let grown = (libm::exp(log_growth.min(self.log_cap)) * (*mass + start)).min(MOST);
+            // Below the normal numbers rounding would hold a mass up that goes on falling, and arithmetic is slow.
+            *mass = if grown < f64::MIN_POSITIVE { 0.0 } else { grown };
         }
         self.evidence()
     }
@@ -134,6 +136,9 @@ mod tests {
         let mut mixture = Mixture::plain(FAIL.prior);
         mixture.absorb([-1e4; ALTERNATIVES]);
         assert_eq!(mixture.absorb([1e4; ALTERNATIVES]), 0.0);
+        let mut mixture = Mixture::plain(FAIL.prior);
+        (0..10_000).for_each(|_| _ = mixture.absorb([-0.1; ALTERNATIVES]));
+        assert_eq!(mixture.evidence(), 0.0, "not the smallest float for ever");
         let mut mixture = Mixture::plain(FAIL.prior);
         assert!((mixture.absorb([f64::NAN; ALTERNATIVES]) - 1.0).abs() < 1e-12);
     }
