@@ -30,7 +30,9 @@ mod quantile_bounds;
 mod rate_bounds;
 mod ratio_bounds;
 mod reading;
+mod recorded;
 mod recording;
+mod replay;
 mod sample_ratio;
 mod slo;
 mod terms;
@@ -62,6 +64,8 @@ pub use quantile_bounds::quantile_bounds;
 pub use rate_bounds::{rate_bounds, rate_log_evidence};
 pub use ratio_bounds::RatioBounds;
 pub use reading::{Cells, Reading, slots};
+pub use recorded::{Arms, Flaw};
+pub use replay::{Ledger, PASS_REQUESTS, Proof, Replay, ReplayTerms, SUSPICION, Standing, Unused};
 pub use sample_ratio::{
     BY_CONNECTION, BY_REQUEST, SAMPLE_RATIO_ALPHA, SAMPLE_RATIO_PRIOR, SampleRatio, sample_ratio_log_evidence,
 };
