@@ -65,7 +65,7 @@ pub use rate_bounds::{rate_bounds, rate_log_evidence};
 pub use ratio_bounds::RatioBounds;
 pub use reading::{Cells, Reading, slots};
 pub use recorded::{Arms, Flaw};
-pub use replay::{Ledger, PASS_REQUESTS, Proof, Replay, ReplayTerms, SUSPICION, Standing, Unused};
+pub use replay::{Grounds, Ledger, PASS_REQUESTS, Replay, ReplayTerms, SUSPICION, Standing, Unused};
 pub use sample_ratio::{
     BY_CONNECTION, BY_REQUEST, SAMPLE_RATIO_ALPHA, SAMPLE_RATIO_PRIOR, SampleRatio, sample_ratio_log_evidence,
 };

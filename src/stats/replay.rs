@@ -94,7 +94,7 @@ impl Unused {
 
 /// What was known when a Fail was proven.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Proof {
+pub struct Grounds {
     /// Number of the recorded window, from 1.
     pub window: u64,
     pub evidence: f64,
@@ -137,7 +137,7 @@ pub struct Replay {
     batch: Vec<(Counts, Counts)>,
     canary: Counts,
     control: Counts,
-    proof: Option<Proof>,
+    proof: Option<Grounds>,
     pending: Pending,
     /// Recorded windows since the last complete one.
     idle: i64,
@@ -220,7 +220,7 @@ impl Replay {
             self.batch.clear();
         }
         if proven {
-            self.proof = Some(Proof {
+            self.proof = Some(Grounds {
                 window: self.ledger.recorded,
                 evidence: self.fail.evidence(),
                 lower: self.lower(),
@@ -273,7 +273,7 @@ impl Replay {
         (self.canary, self.control)
     }
 
-    pub fn proof(&self) -> Option<&Proof> {
+    pub fn proof(&self) -> Option<&Grounds> {
         self.proof.as_ref()
     }
 

@@ -3,7 +3,7 @@
 //! It does not decide what the verdict is.
 
 use crate::{
-    stats::{Counts, Margin, PASS_REQUESTS, Proof, Replay, SUSPICION, Standing},
+    stats::{Counts, Grounds, Margin, PASS_REQUESTS, Replay, SUSPICION, Standing},
     view::counted,
 };
 
@@ -31,7 +31,7 @@ pub fn of(replay: &Replay, metric: Option<&str>) -> String {
     )
 }
 
-fn worse(replay: &Replay, proof: &Proof) -> String {
+fn worse(replay: &Replay, proof: &Grounds) -> String {
     let (from, to) = proof.ratio;
     let times = match (from > 0.0, to.is_finite()) {
         (true, true) => format!(", {} to {} times it", digits(from), digits(to)),
