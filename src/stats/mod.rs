@@ -73,6 +73,4 @@ pub use slo::{SLO_BURN, SloTest, slo_limit, slo_log_evidence};
 pub use terms::Terms;
 pub use threshold::{Measurements, Outcome, ThresholdPlan};
 pub use verdict::{Judgement, Verdict};
-pub use window::{
-    Assembly, Counts, Dropped, Expected, GRACE_WINDOWS, Judged, Side, Slot, Timing, WARMUP_SECONDS, Window, assemble,
-};
+pub use window::{Assembly, Counts, Dropped, Expected, GRACE_WINDOWS, Judged, Side, Slot, Timing, Window, assemble};
