@@ -107,7 +107,8 @@ impl Application {
             "spec": {
                 "parentRefs": [{"name": "edge", "namespace": "projectcontour"}],
                 "hostnames": [self.host],
-                "rules": [{"backendRefs": [{"name": self.name, "port": 80}]}],
+                // A weight that is written is compared at the end: what is left out would not be.
+                "rules": [{"backendRefs": [{"name": self.name, "port": 80, "weight": 1}]}],
             },
         })
     }
