@@ -92,6 +92,9 @@ impl Failure {
                 "Name a server that answers from here with --prometheus URL, or give --rps and --error-ratio".into(),
             ),
             Self::File { .. } | Self::Invalid { .. } => None,
+            Self::Controller(crate::controller::RunError::Listen { .. }) => {
+                Some("Another program listens there: choose another address with --listen".into())
+            }
             Self::Api { .. } | Self::Refused { .. } | Self::Controller(_) | Self::Write(_) | Self::ReaderGone => None,
         }
     }
