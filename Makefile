@@ -21,8 +21,9 @@ demo: ## v2 promoted under load, v3 taken back by the error budget, v4 by the de
 	TIDEGATE_BIN=$(CURDIR)/target/debug/tidegate $(LAB) run -- target/debug/examples/demo
 
 lab: $(LAB) ## A cluster to play with, until Ctrl-C
-	$(CARGO) build --locked --bin tidegate
-	$(LAB) up
+	@$(CARGO) build --locked --bin tidegate
+	@echo 'export PATH=$(CURDIR)/target/debug:$$PATH'
+	@$(LAB) up
 
 test: check unit lab-test ## Everything that CI runs
 
