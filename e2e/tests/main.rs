@@ -6,6 +6,7 @@ mod support;
 mod crash;
 mod evidence;
 mod facts;
+mod grpc;
 mod idle;
 mod intents;
 mod midrun;
