@@ -137,7 +137,11 @@ fn late(active: &mut Active, draft: &mut Draft) {
     let (reason, what) = match waiting {
         Some(waiting) if waiting.reason == Reason::WaitingForRoute => (Reason::RouteNotAccepted, waiting.message),
         Some(waiting) => (Reason::NotReady, waiting.message),
-        None => (Reason::RouteNotAccepted, format!("weight {} was not accepted", active.status.weight)),
+        None => {
+            let waiting = prepare::unaccepted(active).map(|waiting| waiting.message);
+            let what = waiting.unwrap_or_else(|| format!("weight {} was not accepted", active.status.weight));
+            (Reason::RouteNotAccepted, what)
+        }
     };
     active.go_back(RunOutcome::Reverted, reason, format!("{what}; the progress deadline of {most} is over"));
 }
@@ -307,7 +311,8 @@ fn promote(active: &mut Active, message: String) {
 fn situation(active: &Active, draft: &mut Draft, waiting: Option<Waiting>) -> Situation {
     let settled = active.status.settled_at.is_some();
     let blocked = contention::obstacle(active);
-    let waiting = blocked.or(waiting).or_else(|| if settled { leave(active) } else { held_back(active) });
+    let unsettled = || held_back(active).or_else(|| prepare::unaccepted(active));
+    let waiting = blocked.or(waiting).or_else(|| if settled { leave(active) } else { unsettled() });
     let left = bake(active).as_millis().saturating_sub(active.status.credits.bake_millis);
     if settled && left > 0 {
         draft.wake(left);

@@ -222,8 +222,10 @@ pub struct RouteState {
     pub canary: CanaryRefs,
     /// Every counted parent has accepted the present generation and resolved its refs.
     pub accepted: bool,
-    /// What the first parent that has not accepted says.
+    /// The first parent that has not accepted: its name, what it says of the route, and what to do about it.
     pub waiting_for: Option<String>,
+    /// That parent says nothing of the present generation.
+    pub parent_silent: bool,
     /// ResolvedRefs is False at the present generation.
     pub refs_unresolved: bool,
     /// As it would be frozen now: managed rules and their backends without ours.

@@ -27,6 +27,8 @@ pub struct Model {
     pub notes: Vec<String>,
     pub outcomes: Vec<(String, ActionOutcome, String)>,
     pub verdict: Option<Verdict>,
+    /// Kinds of route whose parents say nothing of what is written.
+    pub silent: Vec<&'static str>,
     pub writes: usize,
     pub timeline: Vec<String>,
 }
@@ -96,6 +98,7 @@ impl Model {
             notes: Vec::new(),
             outcomes: Vec::new(),
             verdict: None,
+            silent: Vec::new(),
             writes: 0,
             timeline: Vec::new(),
         }
@@ -337,7 +340,8 @@ impl Model {
     fn edit(&mut self, original: &RunRoute, edit: RouteEdit) {
         let now = self.millis;
         self.route_changed.insert(original.name.clone(), now);
-        let route = self.world.routes.iter_mut().find(|route| route.name == original.name).unwrap();
+        let same = |route: &&mut RouteView| route.kind == original.kind && route.name == original.name;
+        let route = self.world.routes.iter_mut().find(same).unwrap();
         let Seen::Known(state) = &mut route.state else { panic!("an edit of a route that is not there") };
         state.accepted = false;
         match edit {
@@ -400,6 +404,11 @@ impl Model {
         }
         for route in &mut self.world.routes {
             if let Seen::Known(state) = &mut route.state {
+                if self.silent.contains(&route.kind.as_str()) {
+                    let waits = (!state.accepted).then(|| "Gateway edge: Accepted is for generation 1".to_owned());
+                    (state.waiting_for, state.parent_silent) = (waits, !state.accepted);
+                    continue;
+                }
                 state.accepted |= self.millis >= self.route_changed.get(&route.name).copied().unwrap_or(0) + 500;
             }
         }
@@ -442,6 +451,7 @@ pub fn route(kind: &str, name: &str) -> RouteView {
         canary: CanaryRefs::Absent,
         accepted: true,
         waiting_for: None,
+        parent_silent: false,
         refs_unresolved: false,
         original,
         foreign_change: false,
