@@ -11,6 +11,7 @@ mod idle;
 mod intents;
 mod midrun;
 mod owners;
+mod policies;
 mod promote;
 mod refused;
 mod reverts;

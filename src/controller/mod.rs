@@ -24,6 +24,7 @@ mod settle;
 #[cfg(test)]
 mod tests;
 mod triggers;
+mod unserved;
 
 pub use cluster::*;
 pub use key::Key;
@@ -45,3 +46,4 @@ use observe::{Evaluation, Observation, observe, open_run, seconds, source_templa
 use serve::Health;
 use settle::{Outcome, settle};
 use triggers::Triggers;
+use unserved::Unserved;

@@ -188,7 +188,7 @@ fn retire(active: &Active, draft: &mut Draft, winner: &str, loser: &str) -> bool
         drop_refs(active, draft);
     }
     let dropped = draft.has_held(Fact::Dropped, is_dropped(active), drain);
-    let services_left = active.canary().is_some_and(|canary| !canary.services.is_empty());
+    let services_left = active.canary().is_some_and(|canary| !canary.is_without_services());
     if dropped && services_left {
         draft.act(Action::DeleteServices { revision: active.spec.canary.clone() });
     }

@@ -3,6 +3,7 @@
 //! Going back comes first and needs no evidence, no gate and no bake; going on needs every input known.
 
 use super::{
+    PolicyView,
     active::Active,
     contention, course,
     draft::{ACTIVE_POLL_MILLIS, Draft, SHORT_POLL_MILLIS},
@@ -15,6 +16,9 @@ use crate::{
     api::{OnInsufficientEvidence, OnMetricsUnavailable, Percent, Phase, Reason, RunOutcome, RunPhase, Span},
     stats::Judgement,
 };
+
+/// Policies that a condition names: a sentence is read, a list of them is not.
+const NAMED_POLICIES: usize = 5;
 
 /// One pass over a run in its steps or its soak: at most one transition, then the actions that follow from the record.
 pub(super) fn pass(active: &mut Active, draft: &mut Draft) -> Situation {
@@ -346,5 +350,17 @@ pub(super) fn of_run(active: &Active, phase: Phase, reason: Reason, message: imp
     situation.weight = Some(active.status.weight);
     situation.stable = Some(active.spec.stable.clone());
     situation.canary = Some(active.spec.canary.clone());
+    if active.routed() && !active.world.not_carried.is_empty() {
+        let message = not_carried(&active.world.not_carried, &active.spec.canary);
+        situation.extra.push(("BackendPolicyNotCarried", Reason::BackendPolicyNotCarried, message));
+    }
     situation
+}
+
+fn not_carried(policies: &[PolicyView], canary: &str) -> String {
+    let name = |policy: &PolicyView| format!("{} {} (Service {})", policy.kind, policy.name, policy.service);
+    let named = policies.iter().take(NAMED_POLICIES).map(name).collect::<Vec<_>>().join(", ");
+    let more = policies.len().saturating_sub(NAMED_POLICIES);
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    format!("{named}{more}: named by Service, so not in force for the Services of revision {canary}")
 }

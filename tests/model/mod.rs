@@ -83,6 +83,7 @@ impl Model {
             runs: Vec::new(),
             actions: Vec::new(),
             refusals: Vec::new(),
+            not_carried: Vec::new(),
             dry_run: Some(Ok(())),
             analysis: Ok(ResolvedAnalysis::default()),
             evidence: None,
@@ -288,7 +289,11 @@ impl Model {
             Action::ApplyServices { revision } => {
                 self.revision(&revision).services.insert("app".into(), 0);
             }
-            Action::DeleteServices { revision } => self.revision(&revision).services.clear(),
+            Action::DeleteServices { revision } => {
+                let view = self.revision(&revision);
+                view.services.clear();
+                view.policies = 0;
+            }
             Action::MarkProven { revision, ordinal } => self.revision(&revision).proven = Some(ordinal),
             Action::DeleteRecord { revision } => {
                 self.world.revisions.remove(&revision);
