@@ -1,11 +1,11 @@
 //! A GRPCRoute as the managed route: calls are split and nothing of the route is left behind, as with an HTTPRoute.
 
 use serde_json::{Value, json};
-use tidegate::controller::{GRPC_ROUTE, SERVICE};
+use tidegate::controller::{GRPC_ROUTE, HTTP_ROUTE, ROLLOUT, SERVICE};
 
 use crate::{
     TIDEGATE,
-    support::{Stage, Tally, stood::stood},
+    support::{Application, Controller, Space, Stage, Tally, stood::stood},
 };
 
 /// The observed share may differ from the weight by this many standard deviations of a binomial share.
@@ -49,4 +49,38 @@ async fn a_grpc_route_is_promoted_through_two_weights_without_a_failed_call() {
     }
     stage.owners_form().await;
     assert_eq!(before, specs(&stage).await, "at rest everything is as its owner wrote it");
+}
+
+/// Contour 1.33 keeps what it has to report by name without the kind, so the HTTPRoute stays at the generation before the
+/// GRPCRoute came. Once it no longer does, this fails and the hint can go.
+#[tokio::test]
+async fn a_route_whose_name_another_kind_has_too_is_said_with_what_to_do() {
+    let space = Space::new("grpc-twins").await;
+    let mut app = Application::new(&space);
+    let mut calls = app.clone();
+    (calls.grpc, calls.host) = (true, format!("calls.{}", app.host));
+    let rollout = |app: &Application| {
+        let mut rollout = app.rollout();
+        let kinds = [HTTP_ROUTE.kind, GRPC_ROUTE.kind];
+        rollout["spec"]["traffic"]["routes"] =
+            kinds.map(|kind| json!({"gatewayAPI": {"kind": kind, "name": "app"}})).into_iter().collect();
+        rollout
+    };
+    let apply = async |kind, document| {
+        space.apply_as("owner", false, kind, document).await.expect("it is applied");
+    };
+    apply(SERVICE, calls.service()).await;
+    apply(HTTP_ROUTE, app.route()).await;
+    space.until_accepted("app", 20).await;
+    apply(GRPC_ROUTE, calls.route()).await;
+    apply(ROLLOUT, rollout(&app)).await;
+    let _controller = Controller::start(&space, TIDEGATE);
+    space.until_healthy("app", 60).await;
+    app.version = "v2".into();
+    apply(ROLLOUT, rollout(&app)).await;
+    let said = "HTTPRoute app waits for Gateway projectcontour/edge (projectcontour.io/gateway-controller): Accepted is True \
+                for generation 1 of the route, which is at 2; if that stays so, look whether that controller runs and may \
+                write the route's status; GRPCRoute app has the same name, and some controllers then report on one of the \
+                two only: give one of them another name";
+    space.until("the sentence", 30, async || space.status("app").await["message"] == said).await;
 }
