@@ -135,7 +135,7 @@ fn clear(draft: &mut Draft) -> Option<String> {
             Some(pods) if pods.desired > 0 => draft.act(Action::Scale { revision, replicas: 0 }),
             Some(pods) if pods.pods_with_terminating == 0 => draft.act(Action::DeleteDeployment { revision }),
             Some(_) => {}
-            None if !view.services.is_empty() => draft.act(Action::DeleteServices { revision }),
+            None if !view.is_without_services() => draft.act(Action::DeleteServices { revision }),
             None => draft.act(Action::DeleteRecord { revision }),
         }
     }

@@ -114,6 +114,7 @@ impl Router for GatewayApi {
             canary: canary_refs(&managed, &arms),
             accepted: acceptance.accepted,
             waiting_for: acceptance.waiting_for,
+            parent_silent: acceptance.silent,
             refs_unresolved: acceptance.refs_unresolved,
             foreign_change: served.len() != frozen.rules.len() || !served.iter().all(|rule| rule.is_as_frozen()),
             original: RunRoute {
