@@ -3,6 +3,7 @@
 mod fake;
 mod figures;
 mod pods;
+mod replay;
 
 use std::collections::BTreeMap;
 
