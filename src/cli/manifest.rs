@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use super::Failure;
 use crate::{
-    api::{AnalysisSpec, AnalysisTemplateSpec, MetricsProviderSpec, ROLLOUT_NAME_MAX, TemplateKind},
+    api::{AnalysisSpec, AnalysisTemplateSpec, MetricsProviderSpec, ROLLOUT_NAME_MAX, RolloutRun, TemplateKind},
     engine::{ValidRollout, read_spec, validate},
     measure,
 };
@@ -92,6 +92,26 @@ impl Manifest {
         }
         let namespace = document["metadata"]["namespace"].as_str().map(str::to_owned);
         Ok(Written { name, namespace, valid, analysis })
+    }
+
+    /// Every RolloutRun of the file.
+    pub fn runs(&self) -> Result<Vec<RolloutRun>, Failure> {
+        let read = |document: &Value| {
+            serde_json::from_value(document.clone()).map_err(|error| Failure::File {
+                file: self.file.clone(),
+                message: format!("{} is no RolloutRun: {error}", document["metadata"]["name"]),
+            })
+        };
+        let runs: Vec<RolloutRun> = self.of_kind("RolloutRun").map(read).collect::<Result<_, _>>()?;
+        if runs.is_empty() {
+            let message = "it holds no RolloutRun of tidegate.io".into();
+            return Err(Failure::File { file: self.file.clone(), message });
+        }
+        Ok(runs)
+    }
+
+    pub fn name(&self) -> &str {
+        &self.file
     }
 
     /// The templates in the file; what cannot be read as one is none.

@@ -39,14 +39,9 @@ impl Replay {
         self.difference.is_none() && self.incomplete.is_none()
     }
 
-    /// A record that cannot be folded again.
-    pub(super) fn unreadable(metric: &Metric, record: &MetricRecord, why: impl Into<String>) -> Self {
-        Self {
-            metric: metric.name.clone(),
-            judged_windows: record.windows_used,
-            difference: Some(why.into()),
-            ..Self::default()
-        }
+    /// Nothing of the record is folded yet.
+    pub(super) fn of(metric: &Metric, record: &MetricRecord) -> Self {
+        Self { metric: metric.name.clone(), judged_windows: record.windows_used, ..Self::default() }
     }
 }
 
@@ -78,17 +73,15 @@ pub(super) fn comparison(order: &Order, metric: &Metric, record: &MetricRecord) 
 fn of_metric(order: &Order, metric: &Metric, record: &MetricRecord) -> Replay {
     let comparison = match comparison(order, metric, record) {
         Ok(comparison) => comparison,
-        Err(why) => return Replay::unreadable(metric, record, why),
+        Err(why) => return Replay { difference: Some(why), ..Replay::of(metric, record) },
     };
     let (stands, replayed) = (comparison.compared(), comparison.replayed());
     Replay {
-        metric: metric.name.clone(),
         windows: replayed.windows as u64,
-        judged_windows: record.windows_used,
         fail_evidence: Some(Twice { recorded: stands.fail.evidence, again: replayed.fail_evidence }),
         pass_evidence: Some(Twice { recorded: stands.pass.evidence, again: replayed.pass_evidence }),
         difference: replayed.difference.map(in_words).or_else(|| shown_otherwise(&comparison, record)),
-        incomplete: None,
+        ..Replay::of(metric, record)
     }
 }
 

@@ -11,21 +11,40 @@ use super::{
     selectors::{Counters, Selectors},
 };
 use crate::{
-    api::{EvidenceRecord, Metric, MetricRecord, StretchRecord},
+    api::{EvidenceRecord, Metric, MetricRecord, Span, StretchRecord},
     stats::{Comparison, Folds},
 };
 
-/// Every metric that compares the arms and is in the record. `order` needs the run's start and the scrape interval.
+/// Every metric that compares the arms and is in the record. `order` needs the run's start, and the scrape interval
+/// where it is known.
 pub async fn reread(order: &Order, evidence: &EvidenceRecord, provider: &dyn Provider) -> Vec<Replay> {
     let mut found = Vec::new();
     // One after the other: the server is shared with runs that are under way.
     for (metric, record) in recorded(order, evidence) {
-        found.push(match comparison(order, metric, record) {
-            Ok(stood) => of_metric(order, metric, record, &stood, &evidence.stretches, provider).await,
-            Err(why) => Replay::unreadable(metric, record, why),
-        });
+        let replay = match comparison(order, metric, record) {
+            Ok(stood) => match in_its_windows(order, &stood) {
+                Ok(order) => of_metric(&order, metric, record, &stood, &evidence.stretches, provider).await,
+                Err(why) => Replay { incomplete: Some(why), ..Replay::of(metric, record) },
+            },
+            Err(why) => Replay { difference: Some(why), ..Replay::of(metric, record) },
+        };
+        found.push(replay);
     }
     found
+}
+
+/// The order with the windows of the record: where no scrape interval is known it follows from them.
+fn in_its_windows(order: &Order, stood: &Comparison) -> Result<Order, String> {
+    let window = stood.terms().window_seconds as u64;
+    let known = order.scrape_interval > Span::ZERO;
+    let scrape_interval = if known { order.scrape_interval } else { Span::seconds(window) };
+    let order = Order { scrape_interval, ..order.clone() };
+    let now = order.timing().window;
+    if now.unsigned_abs() == window {
+        Ok(order)
+    } else {
+        Err(format!("a scrape every {scrape_interval} makes windows of {now} s, the record's are {window} s long"))
+    }
 }
 
 async fn of_metric(
@@ -51,14 +70,13 @@ async fn of_metric(
         |of: fn(&Comparison) -> f64| again.as_ref().map(|again| Twice { recorded: of(stood), again: of(again) });
     let incomplete = incomplete(windows, record.windows_used, problem);
     Replay {
-        metric: metric.name.clone(),
         windows,
-        judged_windows: record.windows_used,
         fail_evidence: twice(|comparison| comparison.compared().fail.evidence),
         pass_evidence: twice(|comparison| comparison.compared().pass.evidence),
         // What is not all there must differ: that says nothing of the record.
         difference: again.filter(|_| incomplete.is_none()).and_then(|again| stood.parts_from(&again)).map(in_words),
         incomplete,
+        ..Replay::of(metric, record)
     }
 }
 

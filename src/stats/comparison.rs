@@ -163,6 +163,10 @@ impl Comparison {
         parted("Fail", &self.fail, &again.fail).or_else(|| parted("Pass", &self.pass, &again.pass))
     }
 
+    pub fn terms(&self) -> &Terms {
+        &self.trial.terms
+    }
+
     /// Length of the windows in seconds that a written state was made with; it is no part of a run's plan.
     pub fn window_seconds(state: &Value) -> Option<f64> {
         from_bits(&state["window"])

@@ -98,6 +98,11 @@ fn samples_that_are_gone_or_others_are_said() {
     let again = reread_at_once(&order, &record, &gone);
     assert!(again.difference.is_none() && again.windows < again.judged_windows, "{again:?}");
     assert!(again.incomplete.unwrap().contains("windows, the run has judged"));
+    // Without an interval it follows from the record; with another one the windows are not those.
+    assert!(reread_at_once(&Order { scrape_interval: Span::ZERO, ..order.clone() }, &record, &provider).is_identical());
+    let longer = Order { scrape_interval: Span::seconds(15), ..order.clone() };
+    let why = reread_at_once(&longer, &record, &provider).incomplete.unwrap();
+    assert_eq!(why, "a scrape every 15s makes windows of 15 s, the record's are 5 s long");
     let away = Fake { faults: vec![("errors_all", WhyNot::Unreachable)], ..bad_traffic() };
     let why = reread_at_once(&order, &record, &away).incomplete.unwrap();
     assert!(why.ends_with("failed to reach the metrics server"), "{why}");
