@@ -88,7 +88,8 @@ impl Manifest {
         let analysis = spec.analysis.unwrap_or_default();
         let templates = self.templates();
         if missing(&analysis, &templates).is_empty() && (spec.error_budget.is_some() || !is_empty(&analysis)) {
-            measure::resolve(&analysis, &templates, spec.error_budget.as_ref()).map_err(sentences)?;
+            let (budget, routed) = (spec.error_budget.as_ref(), !valid.routes.is_empty());
+            measure::resolve(&analysis, &templates, budget, routed).map_err(sentences)?;
         }
         let namespace = document["metadata"]["namespace"].as_str().map(str::to_owned);
         Ok(Written { name, namespace, valid, analysis })
