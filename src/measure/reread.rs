@@ -12,8 +12,12 @@ use super::{
 };
 use crate::{
     api::{EvidenceRecord, Metric, MetricRecord, Span, StretchRecord},
-    stats::{Comparison, Folds},
+    stats::{Comparison, Folds, GRACE_WINDOWS},
 };
+
+/// Windows that one query reads: more would be more samples of a large histogram than one answer may have. It is above the
+/// grace, so that what is missing for longer does not stop the reading.
+const AT_ONCE: i64 = 2 * GRACE_WINDOWS + 4;
 
 /// Every metric that compares the arms and is in the record. `order` needs the run's start, and the scrape interval
 /// where it is known.
@@ -117,7 +121,7 @@ async fn read(
     let mut problem = None;
     while folds.watermark < until {
         let before = folds.watermark;
-        let stored_at = until + timing.ingest_delay;
+        let stored_at = until.min(before + AT_ONCE * timing.window) + timing.ingest_delay;
         problem = advance(order, &counters, &selectors, &mut folds, provider, stored_at).await.err().or(problem);
         if folds.watermark == before {
             break;
