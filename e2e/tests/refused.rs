@@ -93,15 +93,13 @@ async fn the_api_server_accepts_each_manifest_that_should_be_accepted() {
 }
 
 #[tokio::test]
-async fn the_examples_are_accepted_as_they_are() {
+async fn the_examples_and_presets_are_accepted_as_they_are() {
     let space = Space::new("refused-examples").await;
-    let (done, said) = space.kubectl(&[
-        "apply",
-        "--dry-run=server",
-        "--filename",
-        &format!("{}/deploy/examples", env!("CARGO_MANIFEST_DIR")),
-    ]);
-    assert!(done && said.matches("created").count() >= 10, "{said}");
+    for (folder, least) in [("examples", 10), ("presets", 8)] {
+        let folder = format!("{}/deploy/{folder}", env!("CARGO_MANIFEST_DIR"));
+        let (done, said) = space.kubectl(&["apply", "--dry-run=server", "--filename", &folder]);
+        assert!(done && said.matches("created").count() >= least, "{said}");
+    }
 }
 
 /// Stalled for this reason, and each of these stands in the one message.

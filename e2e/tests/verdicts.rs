@@ -1,6 +1,8 @@
 //! What the sequential tests say on real counters: a canary that is worse is taken back while the budget still stands, an
 //! incident of both arms is nobody's fault, and a good version gets its Pass.
 
+use std::process::Command;
+
 use futures::future::join_all;
 use serde_json::{Value, json};
 use tidegate::controller::{HTTP_ROUTE, POD};
@@ -48,6 +50,21 @@ async fn reaction(stage: &Stage) -> (f64, i64) {
     ((lowered - readable * 1_000) as f64 / 1_000.0, lowered / 1_000)
 }
 
+/// The run's record folds again to the same bits, and so do the samples that Prometheus still has.
+async fn replays(space: &Space) {
+    let run = space.newest_run("app").await.unwrap_or_default();
+    let name = run["metadata"]["name"].as_str().unwrap_or_default();
+    for flags in [&[][..], &["--from-prometheus"]] {
+        let mut command = Command::new(TIDEGATE);
+        command.args(["replay", &format!("rolloutrun/{name}"), "--namespace", &space.namespace]).args(flags);
+        let out = command.output().expect("tidegate runs");
+        let (said, why) = (String::from_utf8_lossy(&out.stdout), String::from_utf8_lossy(&out.stderr));
+        println!("{said}");
+        let stretches = &run["status"]["evidence"]["stretches"];
+        assert!(out.status.success() && said.contains("identical bit for bit"), "{flags:?}: {said}{why}{stretches}");
+    }
+}
+
 /// A number from the environment: `make lab-verdicts` asks for more than CI.
 fn wanted(variable: &str, usual: usize) -> usize {
     std::env::var(variable).ok().and_then(|text| text.parse().ok()).unwrap_or(usual)
@@ -70,6 +87,7 @@ async fn taken_back(number: usize) -> f64 {
     let spend = &evidence["spend"];
     assert!(spend["excessHundredths"].as_i64() < spend["allowance"].as_i64().map(|requests| requests * 50), "{spend}");
     let (took, lowered_at) = reaction(&stage).await;
+    replays(&stage.space).await;
     stage.owners_form().await;
     let tally = stage.curtain().await;
     let own = |version: &str| tally.counts.get(version).and_then(|codes| codes.get("500")).copied().unwrap_or_default();
@@ -115,6 +133,7 @@ async fn a_version_like_stable_is_promoted_with_a_pass() {
     let mut stage = Stage::new("verdicts-pass", TIDEGATE, compared).await;
     stage.release("v2").await;
     stage.until_outcome("v2", "Promoted").await;
+    replays(&stage.space).await;
     let (_, said, evidence) = verdict(&stage.space).await;
     assert!(said.contains("for a Pass") && !said.contains("without a Pass"), "{said}");
     let tests = &evidence["metrics"]["errors"]["tests"];

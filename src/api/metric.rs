@@ -61,6 +61,28 @@ pub struct LatencyMetric {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("x-kubernetes-validations" = [not_zero()]))]
     pub threshold: Option<Span>,
+    /// What the boundaries are written in. Default Seconds.
+    #[serde(default)]
+    pub unit: LatencyUnit,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum LatencyUnit {
+    /// As Prometheus advises: 0.25 is 250ms.
+    #[default]
+    Seconds,
+    /// As Envoy, Istio and Linkerd do: 250 is 250ms.
+    Milliseconds,
+}
+
+impl LatencyUnit {
+    /// A time as boundaries are written.
+    pub fn of(self, time: Span) -> f64 {
+        match self {
+            Self::Seconds => time.as_seconds(),
+            Self::Milliseconds => time.as_millis() as f64,
+        }
+    }
 }
 
 /// A value compared as a ratio of the arms.

@@ -63,12 +63,34 @@ pub struct EvidenceRecord {
     /// Per metric, by name: counts, windows and the fold's own state.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub metrics: BTreeMap<String, MetricRecord>,
+    /// The times that were judged, one for each weight that had settled, oldest first; the last 64.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub stretches: Vec<StretchRecord>,
     /// What the release has cost.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub spend: Option<SpendRecord>,
     /// With this traffic a Pass is out of reach; the sentence says why.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub power_insufficient: Option<String>,
+}
+
+/// A time in which the canary stood at one weight: with it the metrics can be read again as they were read then. Times are
+/// seconds since the epoch.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct StretchRecord {
+    /// End of the last window before it.
+    pub from: i64,
+    /// End of its last window; absent while it lasts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<i64>,
+    /// The canary's share in percent.
+    pub weight: Percent,
+    /// When that share had settled.
+    pub settled_at: i64,
+    /// When the youngest pod of the canary had started, if its warm-up was waited for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pods_started_at: Option<i64>,
 }
 
 /// What one metric has counted.

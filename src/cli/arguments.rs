@@ -43,6 +43,8 @@ pub enum Command {
     },
     /// Say before the start what each step of a Rollout can find, what it can cost, and how long it takes
     Plan(Plan),
+    /// Fold the recorded evidence of a RolloutRun again, and compare it bit for bit
+    Replay(Replay),
     /// End the present step now: its bake and gates count as done
     Promote(Promote),
     /// Give one approval to a gate of the present step
@@ -140,6 +142,34 @@ pub enum PlanOutput {
     Json,
     /// The same as YAML
     Yaml,
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct Replay {
+    /// Name of the RolloutRun, as NAME or rolloutrun/NAME; may be left out with --filename
+    #[arg(value_parser = run_name, required_unless_present = "file")]
+    pub name: Option<String>,
+    /// File with RolloutRuns, as kubectl get -o yaml or json writes them; - is standard input
+    #[arg(short, long = "filename", value_name = "FILE")]
+    pub file: Option<PathBuf>,
+    /// Read the whole run again from its MetricsProvider and fold it anew, while the data are kept
+    #[arg(long)]
+    pub from_prometheus: bool,
+    /// The same from this address; with --filename no cluster is asked
+    #[arg(long, value_name = "URL")]
+    pub prometheus: Option<String>,
+    /// How often the metrics were scraped; default: the MetricsProvider's, else what the record's windows mean
+    #[arg(long, value_parser = longer_than_nothing)]
+    pub scrape_interval: Option<Span>,
+    /// Form of the answer; default: a page of text
+    #[arg(short, long, value_enum)]
+    pub output: Option<ReplayOutput>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ReplayOutput {
+    /// A list with one entry for each RolloutRun, as JSON
+    Json,
 }
 
 /// What each intent has: the Rollout, why, for which state it is meant, and how long to wait.
@@ -253,9 +283,20 @@ fn longer_than_nothing(text: &str) -> Result<Span, String> {
 
 /// `rollouts.tidegate.io/checkout`, as kubectl prints it, is `checkout` too.
 fn bare_name(text: &str) -> Result<String, String> {
+    const KINDS: [&str; 5] = ["rollout", "rollouts", "tgr", "rollout.tidegate.io", "rollouts.tidegate.io"];
+    name_of("Rollout", &KINDS, text)
+}
+
+fn run_name(text: &str) -> Result<String, String> {
+    const KINDS: [&str; 5] =
+        ["rolloutrun", "rolloutruns", "tgrun", "rolloutrun.tidegate.io", "rolloutruns.tidegate.io"];
+    name_of("RolloutRun", &KINDS, text)
+}
+
+fn name_of(whose: &str, kinds: &[&str], text: &str) -> Result<String, String> {
     let name = match text.split_once('/') {
-        Some(("rollout" | "rollouts" | "tgr" | "rollout.tidegate.io" | "rollouts.tidegate.io", name)) => name,
-        Some((kind, _)) => return Err(format!("{kind} is not a kind of Tidegate's: write the Rollout's name")),
+        Some((kind, name)) if kinds.contains(&kind) => name,
+        Some((kind, _)) => return Err(format!("{kind} is not a kind that is meant here: write the {whose}'s name")),
         None => text,
     };
     if name.is_empty() { Err("the name is empty".into()) } else { Ok(name.to_owned()) }
@@ -288,6 +329,10 @@ mod tests {
             "plan -f rollout.yaml --rps 40 --error-ratio 0.001",
             "plan --filename - --from-prometheus --scrape-interval 5s -o json",
             "plan -f a.json --prometheus http://127.0.0.1:9090 --overdispersion 2.5",
+            "replay rolloutrun/checkout-7 -n shop --from-prometheus",
+            "replay rolloutruns.tidegate.io/checkout-7 -o json",
+            "replay -f run.yaml --prometheus http://127.0.0.1:9090 --scrape-interval 5s",
+            "replay tgrun/checkout-7 -f runs.yaml",
             "controller --listen 127.0.0.1:9090 --log-format json --log-level debug -n shop",
             "verdict --metric errors windows.jsonl --fail-margin 1.2,0.001 --pass-margin 2,0.01 --summary",
             "verdict - -o json --alpha 0.005 --confirm 2 --slo 99",
@@ -324,6 +369,8 @@ mod tests {
             "plan -f a.yaml --overdispersion 0.5",
             "plan -f a.yaml --scrape-interval 0s",
             "plan -f a.yaml -o table",
+            "replay",
+            "replay rollout/checkout",
             "completion tcsh",
         ] {
             assert!(read(line).is_err(), "{line}");

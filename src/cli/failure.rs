@@ -27,6 +27,8 @@ pub enum Failure {
     KindsMissing { attempt: String },
     #[error("Rollout {name:?} not found in namespace {namespace:?}")]
     RolloutNotFound { name: String, namespace: String, known: Vec<String> },
+    #[error("RolloutRun {name:?} not found in {place}")]
+    RunNotFound { name: String, place: String, known: Vec<String> },
     #[error("failed to {attempt}: {message}")]
     Api { attempt: String, message: String },
     #[error("refused: {message}")]
@@ -45,6 +47,14 @@ pub enum Failure {
     Measure { rollout: String, message: String },
     #[error("failed to choose a MetricsProvider for Rollout {rollout}: {}", no_provider(.provider.as_deref(), .namespace))]
     NoProvider { rollout: String, provider: Option<String>, namespace: String },
+    #[error("failed to replay RolloutRun {run}: {message}")]
+    Replay { run: String, message: String },
+    #[error("failed to read RolloutRun {run} again: {message}")]
+    Reread { run: String, message: String },
+    #[error("the record does not replay: {}", differing.join(", "))]
+    Differs { differing: Vec<String> },
+    #[error("not all of the record could be compared: {}", missing.join(", "))]
+    NotCompared { missing: Vec<String> },
     #[error("failed to use {output} here: it shows {shows}")]
     Output { output: &'static str, shows: &'static str, instead: &'static str },
     #[error("failed to read windows from {name}: {message}")]
@@ -76,6 +86,12 @@ impl Failure {
             Self::RolloutNotFound { name, known, .. } => {
                 near::hint(name, known, "There is no Rollout in this namespace; choose another one with -n")
             }
+            Self::RunNotFound { name, known, .. } => near::hint(name, known, "There is no RolloutRun"),
+            Self::Reread { .. } => Some("Name a server that answers from here with --prometheus URL".into()),
+            Self::Differs { .. } => {
+                Some("Something else than tidegate has written the record, or another version of it".into())
+            }
+            Self::NotCompared { .. } => Some("Without --from-prometheus the windows in the record are folded".into()),
             Self::Unanswered { action, namespace, .. } => Some(format!(
                 "Look whether the controller runs; the answer will be in: kubectl -n {namespace} get rolloutactions.tidegate.io {action} -o yaml"
             )),
@@ -91,10 +107,10 @@ impl Failure {
             Self::Measure { .. } | Self::NoProvider { .. } => Some(
                 "Name a server that answers from here with --prometheus URL, or give --rps and --error-ratio".into(),
             ),
-            Self::File { .. } | Self::Invalid { .. } => None,
             Self::Controller(crate::controller::RunError::Listen { .. }) => {
                 Some("Another program listens there: choose another address with --listen".into())
             }
+            Self::File { .. } | Self::Invalid { .. } | Self::Replay { .. } => None,
             Self::Api { .. } | Self::Refused { .. } | Self::Controller(_) | Self::Write(_) | Self::ReaderGone => None,
         }
     }

@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use super::Failure;
 use crate::{
-    api::{AnalysisSpec, AnalysisTemplateSpec, MetricsProviderSpec, ROLLOUT_NAME_MAX, TemplateKind},
+    api::{AnalysisSpec, AnalysisTemplateSpec, MetricsProviderSpec, ROLLOUT_NAME_MAX, RolloutRun, TemplateKind},
     engine::{ValidRollout, read_spec, validate},
     measure,
 };
@@ -88,10 +88,31 @@ impl Manifest {
         let analysis = spec.analysis.unwrap_or_default();
         let templates = self.templates();
         if missing(&analysis, &templates).is_empty() && (spec.error_budget.is_some() || !is_empty(&analysis)) {
-            measure::resolve(&analysis, &templates, spec.error_budget.as_ref()).map_err(sentences)?;
+            let (budget, routed) = (spec.error_budget.as_ref(), !valid.routes.is_empty());
+            measure::resolve(&analysis, &templates, budget, routed).map_err(sentences)?;
         }
         let namespace = document["metadata"]["namespace"].as_str().map(str::to_owned);
         Ok(Written { name, namespace, valid, analysis })
+    }
+
+    /// Every RolloutRun of the file.
+    pub fn runs(&self) -> Result<Vec<RolloutRun>, Failure> {
+        let read = |document: &Value| {
+            serde_json::from_value(document.clone()).map_err(|error| Failure::File {
+                file: self.file.clone(),
+                message: format!("{} is no RolloutRun: {error}", document["metadata"]["name"]),
+            })
+        };
+        let runs: Vec<RolloutRun> = self.of_kind("RolloutRun").map(read).collect::<Result<_, _>>()?;
+        if runs.is_empty() {
+            let message = "it holds no RolloutRun of tidegate.io".into();
+            return Err(Failure::File { file: self.file.clone(), message });
+        }
+        Ok(runs)
+    }
+
+    pub fn name(&self) -> &str {
+        &self.file
     }
 
     /// The templates in the file; what cannot be read as one is none.

@@ -50,15 +50,13 @@ impl Source {
         let namespace = self.namespace(written);
         let templates = self.templates(manifest, written).await?;
         let budget = written.valid.error_budget.as_ref();
-        let analysis = resolve(&written.analysis, &templates, budget).map_err(|refusals| {
+        let routed = !written.valid.routes.is_empty();
+        let analysis = resolve(&written.analysis, &templates, budget, routed).map_err(|refusals| {
             failed(refusals.into_iter().map(|refusal| refusal.message).collect::<Vec<_>>().join("; "))
         })?;
         let (from, provider) = self.provider(manifest, written, &namespace).await?;
         let service = written.valid.services.first().cloned().unwrap_or_default();
-        let of_canary = match written.valid.routes.is_empty() {
-            true => service.clone(),
-            false => revision_service_name(&service, CANARY),
-        };
+        let of_canary = if routed { revision_service_name(&service, CANARY) } else { service.clone() };
         let order = Order {
             namespace: namespace.clone(),
             rollout: written.name.clone(),

@@ -14,6 +14,7 @@ mod measured;
 mod near;
 mod plan;
 mod reference;
+mod replay;
 mod terminal;
 mod verdict;
 mod watch;
@@ -51,6 +52,7 @@ async fn run(arguments: Arguments) -> Result<(), Failure> {
     match arguments.command {
         Command::Get { what } => get::run(connection, what).await,
         Command::Plan(arguments) => plan::run(connection, &arguments).await,
+        Command::Replay(arguments) => replay::run(connection, &arguments).await,
         Command::Promote(promote) => intent::run(connection, promote.into()).await,
         Command::Approve(approve) => intent::run(connection, approve.into()).await,
         Command::Abort(intent) => intent::run(connection, intent.of(crate::api::ActionType::Abort)).await,

@@ -180,7 +180,8 @@ fn is_compared(manifest: &Manifest, written: &Written, assumed: &mut Vec<String>
         assumed.push(format!("a ratio metric in {kind:?} {name}, which is not in the file"));
         return true;
     }
-    let resolved = resolve(analysis, &templates, written.valid.error_budget.as_ref());
+    let (budget, routed) = (written.valid.error_budget.as_ref(), !written.valid.routes.is_empty());
+    let resolved = resolve(analysis, &templates, budget, routed);
     let metrics = resolved.map(|resolved| resolved.metrics).unwrap_or_default();
     metrics.iter().any(|metric| metric.ratio.is_some() || metric.latency.is_some())
 }

@@ -133,17 +133,22 @@ fn points(ratio: f64) -> String {
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
-/// The folds as recorded.
-fn begin(order: &Order, metric: &Metric, timing: &Timing) -> Folds {
+/// What the metric is tested for: all of it follows from the run's frozen plan, its weight and the scrape interval.
+pub(super) fn trial(order: &Order, metric: &Metric) -> Trial {
     let is_of_budget = order.is_budget_metric(metric);
     let objective = order.budget.as_ref().filter(|_| is_of_budget).map(|budget| budget.objective);
-    let trial = Trial {
+    Trial {
         terms: order.terms(),
         share: order.alpha_share(metric),
         objective: objective.zip(order.objective_share()),
         routed: order.counts_routed_requests(metric).then_some(order.weight),
         recorded_windows: if order.metrics.len() > MANY_METRICS { FEW_RECORDED } else { RECORDED },
-    };
+    }
+}
+
+/// The folds as recorded.
+pub(super) fn begin(order: &Order, metric: &Metric, timing: &Timing) -> Folds {
+    let trial = trial(order, metric);
     let fresh = || Folds {
         comparison: Some(Comparison::new(trial.clone())),
         budget: order.is_budget_metric(metric).then(|| BudgetFold::after(order.spent_earlier_hundredths)),
@@ -192,7 +197,7 @@ async fn learn_terms(
 }
 
 /// Read and fold the new windows. Err: why there are none, or why they are not enough.
-async fn advance(
+pub(super) async fn advance(
     order: &Order,
     counters: &Counters<'_>,
     selectors: &Selectors,

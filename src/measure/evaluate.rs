@@ -10,6 +10,7 @@ use super::{
     order::Order,
     provider::Provider,
     selectors::Counters,
+    stretches::stretches,
 };
 use crate::{
     api::{EvidenceRecord, Metric, MetricRecord, Percent},
@@ -44,7 +45,8 @@ pub async fn evaluate(order: &Order, provider: &dyn Provider, now: i64) -> Evide
         degradation: None,
         next_step: None,
     };
-    let mut record = EvidenceRecord { watermark: now, ..EvidenceRecord::default() };
+    let stretches = stretches(order, now);
+    let mut record = EvidenceRecord { watermark: now, stretches, ..EvidenceRecord::default() };
     for (metric, finding) in order.metrics.iter().zip(found) {
         match finding {
             Finding::Counted(counting) => {

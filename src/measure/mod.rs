@@ -14,9 +14,12 @@ mod placeholder;
 mod prometheus;
 mod promql;
 mod provider;
+mod replay;
+mod reread;
 mod resolve;
 mod selectors;
 mod series;
+mod stretches;
 
 pub use evaluate::evaluate;
 pub use figures::{Figures, FiguresError, figures};
@@ -25,6 +28,8 @@ pub use placeholder::Placeholder;
 pub use prometheus::{Prometheus, PrometheusError};
 pub use promql::{QueryError, Value, check_selector, fill};
 pub use provider::{Labels, Provider, Sample, Series, WhyNot};
+pub use replay::{Replay, Twice, replay};
+pub use reread::reread;
 pub use resolve::resolve;
 
 #[cfg(test)]

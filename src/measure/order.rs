@@ -8,8 +8,8 @@ use super::{
 };
 use crate::{
     api::{
-        Decimal, ErrorBudget, EvidenceRecord, Judging, Metric, Percent, Plan, PlanStep, SampleRatioCheck, Span,
-        revision_name,
+        Decimal, ErrorBudget, EvidenceRecord, Judging, Metric, Percent, Plan, PlanStep, RolloutRunSpec,
+        SampleRatioCheck, Span, revision_name, revision_service_name,
     },
     stats::{Expected, Terms, Timing},
 };
@@ -18,6 +18,8 @@ use crate::{
 const ERRORS_WEIGHT: f64 = 5.0;
 const LATENCY_WEIGHT: f64 = 3.0;
 const OBJECTIVE_WEIGHT: f64 = 1.0;
+/// The port of a Service that no route names.
+const DEFAULT_PORT: u16 = 80;
 
 /// How an arm is named in metrics.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -71,6 +73,27 @@ pub struct Order {
 }
 
 impl Order {
+    /// What a run's frozen plan says; where and when it stands is the caller's to add. None: it has no Service.
+    pub fn of(namespace: &str, spec: &RolloutRunSpec) -> Option<Self> {
+        let app = spec.services.first()?;
+        // Without a route both revisions are behind the application's Service.
+        let routed = !spec.routes.is_empty();
+        let of_canary = if routed { revision_service_name(app, &spec.canary) } else { app.clone() };
+        Some(Self {
+            namespace: namespace.to_owned(),
+            rollout: spec.rollout.clone(),
+            metrics: spec.analysis.metrics.clone(),
+            budget: spec.error_budget.clone(),
+            judging: spec.analysis.judging.clone(),
+            plan: spec.plan.clone(),
+            routed,
+            canary: ArmNames { service: of_canary, revision: spec.canary.clone() },
+            control: ArmNames { service: app.clone(), revision: spec.stable.clone() },
+            port: DEFAULT_PORT,
+            ..Self::default()
+        })
+    }
+
     pub const DEFAULT_SCRAPE_INTERVAL: Span = Span::seconds(15);
 
     pub fn timing(&self) -> Timing {

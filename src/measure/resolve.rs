@@ -23,13 +23,15 @@ use crate::{
 const MOST_METRICS: usize = 12;
 const LONGEST_NAME: usize = 63;
 
-/// The metrics of an analysis, or everything that is wrong with it. `templates` are those that exist, of both kinds.
+/// The metrics of an analysis, or everything that is wrong with it. `templates` are those that exist, of both kinds; `routed`:
+/// routes make the split, and each arm has a Service of its own.
 pub fn resolve(
     analysis: &AnalysisSpec,
     templates: &[(TemplateKind, String, AnalysisTemplateSpec)],
     budget: Option<&ErrorBudget>,
+    routed: bool,
 ) -> Result<ResolvedAnalysis, Vec<Refusal>> {
-    let mut work = Work::default();
+    let mut work = Work { routed, ..Work::default() };
     for (index, reference) in analysis.templates.iter().enumerate() {
         work.take_template(index, reference, templates);
     }
@@ -53,6 +55,7 @@ pub fn resolve(
 
 #[derive(Default)]
 struct Work {
+    routed: bool,
     metrics: Vec<Metric>,
     refusals: Vec<Refusal>,
 }
@@ -146,8 +149,13 @@ impl Work {
         for (field, query) in queries(metric) {
             if is_selector && let Err(error) = check_selector(query) {
                 self.refuse(Reason::InvalidSpec, format!("{at}.{field}: {error}"));
-            } else if compares && !is_separable(query) {
-                let message = format!("{at}.{field}: both arms select the same series with {query:.160}");
+            } else if compares && !is_separable(query, self.routed) {
+                let how = if self.routed {
+                    "add a label of one revision, such as {{ route.cluster }}, {{ service }}, {{ revision }} or {{ pods }}"
+                } else {
+                    "without a route both revisions are behind one Service: add a label of one, such as {{ revision }} or {{ pods }}"
+                };
+                let message = format!("{at}.{field}: both arms select the same series with {query:.160}; {how}");
                 self.refuse(Reason::ArmsNotSeparable, message);
             }
         }
@@ -224,9 +232,10 @@ fn fill_arguments(query: &str, values: &BTreeMap<String, String>) -> Result<Stri
 }
 
 /// Whether two arms with different names select different series. What does not parse is refused elsewhere.
-fn is_separable(query: &str) -> bool {
-    let names = |name: &str| ArmNames { service: format!("service-{name}"), revision: name.to_owned() };
-    let order = Order { canary: names("a"), control: names("b"), ..Order::default() };
+fn is_separable(query: &str, routed: bool) -> bool {
+    let names = |name: &str, service: &str| ArmNames { service: service.to_owned(), revision: name.to_owned() };
+    let of_canary = if routed { "service-a" } else { "service" };
+    let order = Order { canary: names("a", of_canary), control: names("b", "service"), ..Order::default() };
     match (order.query(query, Arm::Canary), order.query(query, Arm::Control)) {
         (Ok(canary), Ok(control)) => canary != control,
         _ => true,

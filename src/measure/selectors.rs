@@ -11,7 +11,10 @@ use super::{
     series::ArmSeries,
 };
 use crate::api::{LatencyMetric, Metric, RatioMetric};
-use promql_parser::{label::Matchers, parser::VectorSelector};
+use promql_parser::{
+    label::{Matcher, Matchers},
+    parser::VectorSelector,
+};
 
 /// Labels that a scrape target has and its counters share.
 const TARGET_LABELS: [&str; 8] = ["job", "instance", "namespace", "pod", "service", "container", "endpoint", "cluster"];
@@ -31,9 +34,9 @@ impl<'a> Counters<'a> {
 
     /// Latency: tell all requests from those at or below the boundary, which both arms must have.
     pub fn sort(&self, canary: &mut ArmSeries, control: &mut ArmSeries) -> Result<(), String> {
-        let Self::Latency(LatencyMetric { threshold, .. }) = self else { return Ok(()) };
+        let Self::Latency(LatencyMetric { threshold, unit, .. }) = self else { return Ok(()) };
         let threshold = threshold.ok_or("the metric has no threshold")?;
-        let boundary = boundary(threshold.as_seconds(), &canary.total, &control.total)
+        let boundary = boundary(unit.of(threshold), &canary.total, &control.total)
             .ok_or_else(|| format!("no bucket boundary of both arms is at or above {threshold}"))?;
         for arm in [canary, control] {
             let buckets = std::mem::take(&mut arm.total);
@@ -104,8 +107,9 @@ impl ArmSelectors {
 
 /// A selector of `up` for the targets that a selector names by labels of its target.
 fn up(selector: &VectorSelector) -> Option<String> {
-    let named = |label: &str| TARGET_LABELS.contains(&label);
-    let kept: Vec<_> = selector.matchers.matchers.iter().filter(|matcher| named(&matcher.name)).cloned().collect();
+    // Traefik's own label `service` holds name@provider; no target is called so.
+    let named = |matcher: &&Matcher| TARGET_LABELS.contains(&matcher.name.as_str()) && !matcher.value.contains('@');
+    let kept: Vec<_> = selector.matchers.matchers.iter().filter(named).cloned().collect();
     (!kept.is_empty()).then(|| VectorSelector::new(Some("up".into()), Matchers::new(kept)).to_string())
 }
 
@@ -174,5 +178,6 @@ mod tests {
         let of = |query: &str| up(&selector(query).unwrap());
         assert_eq!(of(r#"a{pod=~"x-.*",code="500"}"#).as_deref(), Some(r#"up{pod=~"x-.*"}"#));
         assert_eq!(of(r#"a{envoy_cluster_name="x"}"#), None);
+        assert_eq!(of(r#"a{service="shop-x-80@kubernetesgateway"}"#), None);
     }
 }

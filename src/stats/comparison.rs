@@ -86,7 +86,19 @@ pub struct Replayed {
     pub windows: usize,
     pub fail_evidence: f64,
     pub pass_evidence: f64,
-    pub is_exact: bool,
+    /// None: it is what stands in the record, bit by bit.
+    pub difference: Option<Difference>,
+}
+
+/// Where two folds of the same windows part first.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Difference {
+    /// "Fail" or "Pass".
+    pub test: &'static str,
+    /// Which of its alternatives, counted from 1; the one after the last is the prior that has not started.
+    pub part: usize,
+    pub recorded: f64,
+    pub again: f64,
 }
 
 /// An e-value and what it has to reach.
@@ -134,16 +146,30 @@ impl Comparison {
         self.phi = Some(phi.clamp(1.0, 30.0));
     }
 
-    /// The recorded windows folded again: the tests of a Fail and of a Pass after them, whether they are what stands here bit by
-    /// bit, and how many windows that were.
+    /// The recorded windows folded again: the tests of a Fail and of a Pass after them, where they differ from what stands here,
+    /// and how many windows that were.
     pub fn replayed(&self) -> Replayed {
         let (fail, pass, windows) = self.recording.replay();
         Replayed {
             windows,
             fail_evidence: fail.evidence(),
             pass_evidence: pass.evidence(),
-            is_exact: fail.state() == self.fail.state() && pass.state() == self.pass.state(),
+            difference: parted("Fail", &self.fail, &fail).or_else(|| parted("Pass", &self.pass, &pass)),
         }
+    }
+
+    /// Where the tests of another fold of the same windows differ from these.
+    pub fn parts_from(&self, again: &Self) -> Option<Difference> {
+        parted("Fail", &self.fail, &again.fail).or_else(|| parted("Pass", &self.pass, &again.pass))
+    }
+
+    pub fn terms(&self) -> &Terms {
+        &self.trial.terms
+    }
+
+    /// Length of the windows in seconds that a written state was made with; it is no part of a run's plan.
+    pub fn window_seconds(state: &Value) -> Option<f64> {
+        from_bits(&state["window"])
     }
 
     pub fn compared(&self) -> Compared {
@@ -165,6 +191,16 @@ impl Comparison {
             min_canary_requests: min_canary_requests as f64,
         }
     }
+}
+
+fn parted(test: &'static str, recorded: &MarginTest, again: &MarginTest) -> Option<Difference> {
+    let all = |test: &MarginTest| {
+        let (masses, reserve) = test.parts();
+        masses.into_iter().chain([reserve])
+    };
+    let pairs = (1..).zip(all(recorded).zip(all(again)));
+    let mut parted = pairs.filter(|(_, (recorded, again))| recorded.to_bits() != again.to_bits());
+    parted.next().map(|(part, (recorded, again))| Difference { test, part, recorded, again })
 }
 
 fn restarts(terms: &Terms) -> Restarts {
@@ -215,6 +251,7 @@ impl Fold for Comparison {
             "shares": self.shares.as_ref().map(SampleRatio::state),
             "phi": self.phi.map(to_bits),
             "failed": self.failed,
+            "window": to_bits(self.trial.terms.window_seconds),
             "recording": self.recording.state(),
         })
     }
@@ -240,6 +277,10 @@ impl Fold for Comparison {
         };
         again.failed = state["failed"].as_bool().ok_or(BrokenState("the comparison"))?;
         again.recording.restore(&state["recording"])?;
+        // Windows of another length earn another part of the reserve: what was recorded would not replay.
+        if Self::window_seconds(state) != Some(again.trial.terms.window_seconds) {
+            again.recording = Recording::new(again.fail.clone(), again.pass.clone(), again.trial.recorded_windows);
+        }
         *self = again;
         Ok(())
     }

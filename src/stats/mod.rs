@@ -44,7 +44,7 @@ pub use advance::{Incident, NextStep, WorstCost, rises};
 pub use allowance::{Allowance, BudgetTerms};
 pub use betting::BettingTest;
 pub use budget::{BudgetFold, Degradation, Spending};
-pub use comparison::{Compared, Comparison, Proof, Replayed, Trial};
+pub use comparison::{Compared, Comparison, Difference, Proof, Replayed, Trial};
 pub use condition::{Condition, ConditionError};
 pub use counts::{CountsFold, Tally};
 pub use difference_bounds::{DifferenceBounds, Sums};

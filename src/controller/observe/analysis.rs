@@ -27,7 +27,8 @@ pub(super) fn resolve(gathered: &Gathered) -> Result<ResolvedAnalysis, Vec<Refus
     // Templates have metrics, also those that are missing yet.
     let measures = !analysis.metrics.is_empty() || !analysis.templates.is_empty();
     let provider = measures.then(|| provider(gathered, analysis.provider.as_deref()));
-    match (measure::resolve(&analysis, &templates, budget.as_ref()), provider) {
+    let routed = spec["traffic"]["routes"].as_array().is_some_and(|routes| !routes.is_empty());
+    match (measure::resolve(&analysis, &templates, budget.as_ref(), routed), provider) {
         (Ok(resolved), None) => Ok(resolved),
         (Ok(resolved), Some(Ok((name, _)))) => Ok(ResolvedAnalysis { provider: Some(name), ..resolved }),
         (Ok(_), Some(Err(refusal))) => Err(vec![refusal]),

@@ -4,9 +4,9 @@ use jiff::Timestamp;
 
 use super::{Gathered, analysis::provider, routes::Ports};
 use crate::{
-    api::{MetricsProviderSpec, REVISION_LABEL, revision_service_name},
+    api::{MetricsProviderSpec, REVISION_LABEL},
     engine::{RolloutView, RunView},
-    measure::{ArmNames, Order},
+    measure::Order,
     workload::object::{self, label, text},
 };
 
@@ -32,27 +32,17 @@ pub(super) fn evaluation(
         return None;
     }
     let app = spec.services.first()?;
-    // Without a route both revisions are behind the application's Service.
-    let of_canary = if spec.routes.is_empty() { app.clone() } else { revision_service_name(app, &spec.canary) };
+    let plan = Order::of(&rollout.namespace, spec)?;
     let provider = provider(gathered, spec.analysis.provider.as_deref()).map_err(|refusal| refusal.message);
     let document = gathered.runs.iter().find(|document| object::name(document) == run.name);
     let created = document.and_then(|document| seconds(text(document, "/metadata/creationTimestamp")?));
     let order = Order {
-        namespace: rollout.namespace.clone(),
-        rollout: rollout.name.clone(),
-        metrics: spec.analysis.metrics.clone(),
-        budget: spec.error_budget.clone(),
-        judging: spec.analysis.judging.clone(),
-        plan: spec.plan.clone(),
-        routed: !spec.routes.is_empty(),
-        canary: ArmNames { service: of_canary, revision: spec.canary.clone() },
-        control: ArmNames { service: app.clone(), revision: spec.stable.clone() },
-        port: ports.of(app).first().and_then(|port| u16::try_from(*port).ok()).unwrap_or(80),
+        port: ports.of(app).first().and_then(|port| u16::try_from(*port).ok()).unwrap_or(plan.port),
         run_started_at: created.unwrap_or_default(),
         pods_started_at: pods_started_at(gathered, run),
         scrape_interval: provider.as_ref().ok().and_then(|(_, spec)| spec.scrape_interval).unwrap_or_default(),
         spent_earlier_hundredths: spent_earlier(run, runs),
-        ..Order::default()
+        ..plan
     };
     Some(Evaluation { run: run.name.clone(), order, provider })
 }

@@ -24,7 +24,7 @@ fn arguments_are_filled_in_and_arms_are_kept() {
     let spec = analysis(
         r#"{templates: [{name: golden, args: [{name: route, value: 'a"b'}]}], onInsufficientEvidence: Pause}"#,
     );
-    let resolved = resolve(&spec, &template(GOLDEN), Some(&ErrorBudget::default())).unwrap();
+    let resolved = resolve(&spec, &template(GOLDEN), Some(&ErrorBudget::default()), true).unwrap();
     let ratio = resolved.metrics[0].ratio.as_ref().unwrap();
     let bad = r#"rq_xx{c="{{ route.cluster }}",class="5",route="a\"b"}"#;
     assert_eq!(ratio.bad.as_deref(), Some(bad));
@@ -48,7 +48,7 @@ metrics:
 "#,
     );
     let budget = ErrorBudget { metric: Some("p99".into()), ..ErrorBudget::default() };
-    let refusals = resolve(&spec, &template(GOLDEN), Some(&budget)).unwrap_err();
+    let refusals = resolve(&spec, &template(GOLDEN), Some(&budget), true).unwrap_err();
     let seen: Vec<_> = refusals.iter().map(|refusal| (refusal.reason, refusal.message.as_str())).collect();
     use Reason::{ArmsNotSeparable, InvalidSpec, TemplateMissing};
     for (reason, start) in [
@@ -69,15 +69,45 @@ metrics:
     ] {
         assert!(seen.iter().any(|(r, m)| *r == reason && m.starts_with(start)), "{start}\nnot in {seen:#?}");
     }
-    let nothing = resolve(&AnalysisSpec::default(), &[], Some(&ErrorBudget::default())).unwrap_err();
+    let nothing = resolve(&AnalysisSpec::default(), &[], Some(&ErrorBudget::default()), true).unwrap_err();
     assert!(nothing[0].message.starts_with("spec.errorBudget: add a ratio metric"));
-    assert_eq!(resolve(&AnalysisSpec::default(), &[], None), Ok(ResolvedAnalysis::default()));
+    assert_eq!(resolve(&AnalysisSpec::default(), &[], None, true), Ok(ResolvedAnalysis::default()));
 }
 
 #[test]
 fn more_than_twelve_metrics_are_refused() {
     let metric = analysis(r#"{metrics: [{name: a, threshold: {query: 'a', success: "> 1"}}]}"#).metrics[0].clone();
     let metrics = (0..13).map(|number| Metric { name: format!("m{number}"), ..metric.clone() }).collect();
-    let refusals = resolve(&AnalysisSpec { metrics, ..AnalysisSpec::default() }, &[], None).unwrap_err();
+    let refusals = resolve(&AnalysisSpec { metrics, ..AnalysisSpec::default() }, &[], None, true).unwrap_err();
     assert_eq!(refusals[0].message, "spec.analysis: 13 metrics, at most 12 are possible");
+}
+
+#[test]
+fn without_a_route_a_service_tells_no_arm_from_the_other() {
+    let selector = |label: &str| {
+        let ratio = crate::api::RatioMetric {
+            bad: Some(format!("bad{{{label}}}")),
+            good: None,
+            total: format!("all{{{label}}}"),
+        };
+        let metrics = vec![Metric { name: "errors".into(), ratio: Some(ratio), ..Metric::default() }];
+        AnalysisSpec { metrics, ..AnalysisSpec::default() }
+    };
+    for (label, routed, bare) in [
+        (r#"c="{{ route.cluster }}""#, true, false),
+        (r#"s="{{ service }}""#, true, false),
+        (r#"n="{{ namespace }}""#, false, false),
+        (r#"r="{{ revision }}""#, true, true),
+        (r#"s="{{ service }}",p=~"{{ pods }}""#, true, true),
+        (r#"s="checkout""#, false, false),
+    ] {
+        for (is_routed, accepted) in [(true, routed), (false, bare)] {
+            let resolved = resolve(&selector(label), &[], None, is_routed);
+            assert_eq!(resolved.is_ok(), accepted, "{label} {is_routed}");
+            for refusal in resolved.err().into_iter().flatten() {
+                assert_eq!(refusal.reason, Reason::ArmsNotSeparable);
+                assert_eq!(refusal.message.contains("without a route"), !is_routed, "{}", refusal.message);
+            }
+        }
+    }
 }

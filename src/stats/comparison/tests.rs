@@ -71,9 +71,36 @@ fn the_recording_replays_to_the_present_state() {
         let windows: Vec<_> = WORSE.iter().copied().cycle().take(count).collect();
         let comparison = folded(&windows);
         let replayed = comparison.replayed();
-        assert!(replayed.is_exact, "{count}");
+        assert_eq!(replayed.difference, None, "{count}");
         assert_eq!(replayed.windows, count.min(8));
     }
+}
+
+#[test]
+fn a_changed_digit_of_the_recording_is_found_where_it_shows_first() {
+    let whole = folded(&WORSE);
+    let mut state = whole.state();
+    let windows = state["recording"]["windows"].as_str().unwrap().replacen("5,100,1,900", "6,100,1,900", 1);
+    state["recording"]["windows"] = windows.into();
+    let mut changed = Comparison::new(trial());
+    changed.restore(&state).unwrap();
+    let difference = changed.replayed().difference.unwrap();
+    assert_eq!((difference.test, difference.part), ("Fail", 1));
+    assert_ne!(difference.recorded, difference.again);
+    assert_eq!(whole.parts_from(&changed), None, "the tests themselves are as written");
+    assert_eq!(folded(&WORSE[..5]).parts_from(&whole).map(|difference| difference.test), Some("Fail"));
+}
+
+#[test]
+fn with_windows_of_another_length_the_recording_begins_anew() {
+    let terms = Terms { window_seconds: 15.0, ..trial().terms };
+    let state = folded(&WORSE).state();
+    assert_eq!(Comparison::window_seconds(&state), Some(5.0));
+    let mut longer = Comparison::new(Trial { terms, ..trial() });
+    longer.restore(&state).unwrap();
+    assert_eq!(longer.replayed().windows, 0);
+    longer.absorb(&window(6, WORSE[0]));
+    assert_eq!((longer.replayed().windows, longer.replayed().difference), (1, None));
 }
 
 #[test]

@@ -1,0 +1,111 @@
+//! Records made by the evaluation itself, folded again and read again.
+
+use super::*;
+use crate::api::EvidenceRecord;
+
+/// Two weights, with errors: what the record holds in the end, and the order.
+fn run(name: &str, provider: &Fake) -> (Order, EvidenceRecord) {
+    let mut order = Order { metrics: vec![errors_metric(name)], budget: Some(demo_budget()), ..order() };
+    let mut now = 0;
+    let mut evaluated = |order: &mut Order, to: i64, settled: Option<i64>| {
+        while now < to {
+            order.settled_at = START + settled.unwrap_or(now);
+            let text = serde_json::to_string(&at(order, provider, now).record).unwrap();
+            order.previous = Some(serde_json::from_str(&text).unwrap());
+            now += 5;
+        }
+    };
+    evaluated(&mut order, 5, None);
+    evaluated(&mut order, 300, Some(4));
+    order.weight = Percent::whole(20);
+    order.pods_started_at = Some(START + 300);
+    evaluated(&mut order, 320, None);
+    evaluated(&mut order, 600, Some(318));
+    let record = order.previous.take().unwrap();
+    (Order { weight: Percent::ZERO, settled_at: 0, pods_started_at: None, ..order }, record)
+}
+
+fn bad_traffic() -> Fake {
+    traffic("errors", (20.0, 0.04), (180.0, 0.18))
+}
+
+fn reread_at_once(order: &Order, record: &EvidenceRecord, provider: &Fake) -> Replay {
+    let mut replays = reread(order, record, provider).now_or_never().unwrap();
+    assert_eq!(replays.len(), 1);
+    replays.remove(0)
+}
+
+#[test]
+fn a_record_replays_bit_for_bit() {
+    let (order, record) = run("errors", &bad_traffic());
+    assert_eq!(record.stretches.len(), 2, "{:?}", record.stretches);
+    let replays = replay(&order, &record);
+    assert!(replays[0].is_identical(), "{replays:?}");
+    assert_eq!((replays[0].windows, replays[0].judged_windows), (64, record.metrics["errors"].windows_used));
+    let Twice { recorded, again } = replays[0].fail_evidence.unwrap();
+    assert!(recorded != 1.0 && recorded.to_bits() == again.to_bits());
+    // With another interval since, the windows of the record are still as long as they were.
+    assert_eq!(replay(&Order { scrape_interval: Span::seconds(30), ..order }, &record), replays);
+}
+
+#[test]
+fn a_changed_digit_of_the_record_is_found() {
+    let (order, record) = run("errors", &bad_traffic());
+    for (place, from, to, found) in [
+        ("/comparison/recording/windows", "0,100,", "9,100,", "of the evidence for a Fail is"),
+        ("/comparison/fail", "3f", "3e", "of the evidence for a Fail is"),
+        (
+            "/comparison/recording/windows",
+            "0,100,",
+            "x,100,",
+            "failed to read the written state of the recorded windows",
+        ),
+        ("/comparison/window", "4", "z", "the record does not say how long its windows are"),
+    ] {
+        let mut changed = record.clone();
+        let fold = changed.metrics.get_mut("errors").unwrap().fold.as_mut().unwrap();
+        let text = fold.pointer_mut(place).unwrap();
+        let before = text.as_str().unwrap().to_owned();
+        *text = before.replacen(from, to, 1).into();
+        assert_ne!(*text, before, "{place}");
+        let difference = replay(&order, &changed)[0].difference.clone().unwrap();
+        assert!(difference.contains(found), "{place}: {difference}");
+    }
+    let mut shown = record.clone();
+    shown.metrics.get_mut("errors").unwrap().tests.as_mut().unwrap().pass_evidence = "21".into();
+    let difference = replay(&order, &shown)[0].difference.clone().unwrap();
+    assert!(difference.starts_with("tests.passEvidence is 21 in the record"), "{difference}");
+}
+
+#[test]
+fn a_run_read_again_from_the_server_is_the_record_bit_for_bit() {
+    let provider = bad_traffic();
+    let (order, record) = run("errors", &provider);
+    let again = reread_at_once(&order, &record, &provider);
+    assert!(again.is_identical(), "{again:?}");
+    assert_eq!(again.windows, again.judged_windows);
+    assert!(again.windows > 90, "{again:?}");
+}
+
+#[test]
+fn samples_that_are_gone_or_others_are_said() {
+    let provider = bad_traffic();
+    let (order, record) = run("errors", &provider);
+    let mut gone = bad_traffic();
+    for series in gone.series.values_mut().flatten() {
+        series.samples.retain(|(at_ms, _)| *at_ms > (START + 200) * 1_000);
+    }
+    let again = reread_at_once(&order, &record, &gone);
+    assert!(again.difference.is_none() && again.windows < again.judged_windows, "{again:?}");
+    assert!(again.incomplete.unwrap().contains("windows, the run has judged"));
+    // Without an interval it follows from the record; with another one the windows are not those.
+    assert!(reread_at_once(&Order { scrape_interval: Span::ZERO, ..order.clone() }, &record, &provider).is_identical());
+    let longer = Order { scrape_interval: Span::seconds(15), ..order.clone() };
+    let why = reread_at_once(&longer, &record, &provider).incomplete.unwrap();
+    assert_eq!(why, "a scrape every 15s makes windows of 15 s, the record's are 5 s long");
+    let away = Fake { faults: vec![("errors_all", WhyNot::Unreachable)], ..bad_traffic() };
+    let why = reread_at_once(&order, &record, &away).incomplete.unwrap();
+    assert!(why.ends_with("failed to reach the metrics server"), "{why}");
+    let other = reread_at_once(&order, &record, &traffic("errors", (20.0, 0.4), (180.0, 0.18)));
+    assert!(other.difference.unwrap().contains("of the evidence for a Fail"));
+}
