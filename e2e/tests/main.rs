@@ -14,6 +14,7 @@ mod promote;
 mod refused;
 mod reverts;
 mod together;
+mod verdicts;
 
 /// The binary under test.
 pub const TIDEGATE: &str = env!("CARGO_BIN_EXE_tidegate");

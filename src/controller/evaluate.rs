@@ -26,6 +26,7 @@ use crate::{
 
 /// How often a worker looks whether there is something to read.
 const LOOK: Duration = Duration::from_secs(1);
+const LEAST_WAIT: Duration = Duration::from_millis(20);
 /// How often it asks again for a window whose samples were late.
 const ASK_AGAIN_SECONDS: i64 = 5;
 /// Evaluations of one provider at the same time.
@@ -185,8 +186,17 @@ async fn work(
                 queue.add(key.clone(), Duration::ZERO);
             }
         }
-        tokio::time::sleep(LOOK).await;
+        tokio::time::sleep(until_next_look(&order, last)).await;
     }
+}
+
+/// The next window is asked for as soon as its samples can be stored: every moment more costs requests.
+fn until_next_look(order: &Order, last: Option<Look>) -> Duration {
+    let Some(last) = last else { return LOOK };
+    let timing = order.timing();
+    let stored_at = (last.ready_until + timing.window + timing.ingest_delay) * 1_000;
+    let wait = u64::try_from(stored_at - Timestamp::now().as_millisecond()).unwrap_or(0);
+    Duration::from_millis(wait).clamp(LEAST_WAIT, LOOK)
 }
 
 /// When the metrics server was last asked, and for what.
