@@ -62,13 +62,14 @@ impl Judge {
             Rule::Fail | Rule::Pass | Rule::Uncapped => _ = self.test.absorb(canary, control, 1.0),
             Rule::Overlapping => {
                 self.seen.push((canary, control));
-                if self.seen.len() % 2 == 0 {
+                if self.seen.len().is_multiple_of(2) {
                     let (canary, control) = sum(&self.seen[self.seen.len().saturating_sub(12)..]);
                     self.test.absorb(canary, control, 1.0);
                 }
             }
             Rule::Pooled => {
-                self.seen = vec![sum(&[self.seen.as_slice(), &[(canary, control)]].concat())];
+                self.seen.push((canary, control));
+                self.seen = vec![sum(&self.seen)];
                 let once = Restarts { confirm_windows: 1, reserve: 0.0, ..Restarts::default() };
                 self.test = MarginTest::fail(self.margin, ALPHA, once);
                 self.test.absorb(self.seen[0].0, self.seen[0].1, 1.0);
