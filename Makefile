@@ -45,7 +45,7 @@ lab-verdicts: $(LAB) ## The verdicts in the lab, with 10 rollouts of equal versi
 	VERDICT_ROLLOUTS=10 $(LAB) run -- $(CARGO) test --offline --locked --test lab -- --test-threads 2 --nocapture verdicts::
 
 bench-verdicts: ## What the verdicts promise, on 2000 simulated hours of each of 50 cells
-	@echo "make bench-verdicts: MINUTES"
+	@echo "make bench-verdicts: under a minute, once the optimised build of about 10 min is there"
 	$(CARGO) bench --locked --bench verdicts
 
 generate: ## Rewrite what is generated: CRDs, references, golden files
