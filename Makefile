@@ -21,8 +21,9 @@ demo: ## v2 promoted under load, v3 taken back by the error budget, v4 by the de
 	TIDEGATE_BIN=$(CURDIR)/target/debug/tidegate $(LAB) run -- target/debug/examples/demo
 
 lab: $(LAB) ## A cluster to play with, until Ctrl-C
-	$(CARGO) build --locked --bin tidegate
-	$(LAB) up
+	@$(CARGO) build --locked --bin tidegate
+	@echo 'export PATH=$(CURDIR)/target/debug:$$PATH'
+	@$(LAB) up
 
 test: check unit lab-test ## Everything that CI runs
 
@@ -40,9 +41,9 @@ lab-test: $(LAB) ## Tests on a real API server, gateway and Prometheus
 	$(CARGO) test --locked --test lab --no-run
 	$(LAB) run -- $(CARGO) test --offline --locked --test lab -- --test-threads $(TEST_THREADS)
 
-lab-verdicts: $(LAB) ## The verdicts in the lab, with 10 rollouts of equal versions at once
+lab-verdicts: $(LAB) ## The verdicts in the lab, 10 reverts and 10 rollouts of equal versions at once
 	$(CARGO) test --locked --test lab --no-run
-	VERDICT_ROLLOUTS=10 $(LAB) run -- $(CARGO) test --offline --locked --test lab -- --test-threads 2 --nocapture verdicts::
+	VERDICT_ROLLOUTS=10 VERDICT_REVERTS=10 $(LAB) run -- $(CARGO) test --offline --locked --test lab -- --test-threads 1 --nocapture verdicts::
 
 bench-verdicts: ## What the verdicts promise, on 2000 simulated hours of each of 50 cells
 	@echo "make bench-verdicts: under a minute, once the optimised build of about 10 min is there"

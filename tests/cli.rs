@@ -2,9 +2,12 @@
 
 use std::{
     fs,
+    io::Write,
     path::{Path, PathBuf},
-    process::{Command, Output},
+    process::{Command, Output, Stdio},
 };
+
+use serde_json::{Value, json};
 
 /// The program with nothing of this machine's: no kubeconfig, no home, no colours to want.
 fn program(arguments: &[&str]) -> Command {
@@ -47,6 +50,8 @@ fn wrong_arguments_exit_with_2_and_say_what_there_is() {
         (&["promot", "checkout"][..], "promote"),
         (&["approve", "checkout"], "--gate"),
         (&["abort", "checkout", "--timeout", "soon"], "not a duration"),
+        (&["verdict", "-", "--beta", "5"], "'5' for '--beta <BETA>': must be a number between 0 and 1"),
+        (&["verdict", "-", "--pass-margin", "1.5"], "--pass-margin <RATIO,ABS>"),
     ] {
         let output = run(arguments);
         assert_eq!(output.status.code(), Some(2), "{arguments:?}");
@@ -90,6 +95,16 @@ fn failures_exit_with_1_and_a_sentence_with_a_hint() {
             "error: failed to use --output tree here: it shows one Rollout\n",
             "hint: Name it: tidegate get rollout NAME\n",
         ),
+        (
+            vec!["verdict", "/nonexistent/windows.jsonl"],
+            "error: failed to read windows from /nonexistent/windows.jsonl: No such file",
+            "hint: Name a file with one window a line, or - for standard input\n",
+        ),
+        (
+            vec!["verdict", "-", "--fail-margin", "2,0.01"],
+            "error: failed to use --pass-margin 1.5,0.0005: it lies below --fail-margin 2,0.01\n",
+            "hint: Give a --pass-margin",
+        ),
     ] {
         let output = run(&arguments);
         let text = stderr(&output);
@@ -111,6 +126,74 @@ fn what_needs_no_cluster_is_answered_without_one() {
         assert_eq!(output.status.code(), Some(0), "{arguments:?}: {}", stderr(&output));
         assert!(stdout(&output).contains(words), "{arguments:?}");
     }
+}
+
+/// Windows as recorded data: canary bad, canary total, control bad, control total.
+fn windows(rows: &Value) -> String {
+    let line = |row: &Value| json!({ "xc": row[0], "nc": row[1], "xs": row[2], "ns": row[3] }).to_string() + "\n";
+    rows.as_array().unwrap().iter().map(line).collect()
+}
+
+fn rows(output: &Output) -> Vec<Value> {
+    stdout(output).lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+/// The program with an input.
+fn given(arguments: &[&str], input: &str) -> Output {
+    let mut command = program(arguments);
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+    child.wait_with_output().unwrap()
+}
+
+#[test]
+fn recorded_windows_are_judged_as_the_vectors_say() {
+    let vectors: Value = serde_json::from_str(include_str!("data/verdict_vectors.json")).unwrap();
+    let fail = windows(&vectors["V2"]["windows"]);
+    for (vector, key) in [("V2", "e_fail"), ("V2b", "e_fail"), ("V3", "e_pass")] {
+        let seen = rows(&given(&["verdict", "-", "-o", "json"], &windows(&vectors[vector]["windows"])));
+        let wanted = vectors[vector]["evidence"].as_array().unwrap();
+        assert_eq!(seen.len(), wanted.len());
+        for (row, wanted) in seen.iter().zip(wanted) {
+            let (got, wanted) = (row[key].as_f64().unwrap(), wanted.as_f64().unwrap());
+            assert!((got - wanted).abs() <= 1e-6 * wanted, "{vector}: {row}, not {wanted}");
+        }
+    }
+    let path = file("v2.jsonl", &fail).display().to_string();
+    let states: Vec<_> = rows(&run(&["verdict", &path, "-o", "json"])).iter().map(|row| row["state"].clone()).collect();
+    assert_eq!((&states[3], &states[4]), (&json!("Undecided"), &json!("Fail")));
+    let text = stdout(&run(&["verdict", "--metric", "errors", &path]));
+    let last = "metric errors: Fail (WorseThanControl) at window 5: evidence 876 of 100 = 1/(alpha w) that the canary's bad ratio \
+                is above 1.1 x the control's + 0.01 points; it is at least 0.645 points above the control's, at least 3.36 \
+                times it (99 % sure); bad: 8 of 248 of the canary, 4 of 4744 of the control; 10 windows used";
+    assert_eq!((text.lines().count(), text.lines().last()), (7, Some(last)), "{text}");
+    assert_eq!(stdout(&run(&["verdict", "--metric", "errors", "--summary", &path])), format!("{last}\n"));
+    let slow = rows(&given(&["verdict", "-", "-o", "json", "--confirm", "8"], &fail));
+    assert_eq!(slow[6]["reason"], "Suspicious", "8 windows are asked for");
+}
+
+#[test]
+fn windows_that_cannot_be_used_say_why_and_count_for_nothing() {
+    let good = "{\"xc\":0,\"nc\":48,\"xs\":1,\"ns\":950}\n";
+    let flawed = [
+        ("{\"xc\":NaN,\"nc\":48,\"xs\":1,\"ns\":950}", "NotFinite"),
+        ("{\"xc\":0,\"nc\":1e999,\"xs\":1,\"ns\":950}", "NotFinite"),
+        ("{\"xc\":0,\"nc\":48,\"xs\":-1,\"ns\":950}", "NegativeCount"),
+        ("{\"xc\":49,\"nc\":48,\"xs\":1,\"ns\":950}", "BadAboveTotal"),
+        ("{\"xc\":0,\"nc\":48", "BrokenLine"),
+    ];
+    let lines: String = flawed.iter().map(|(line, _)| format!("{line}\n")).collect();
+    let rows = rows(&given(&["verdict", "-", "-o", "json"], &format!("{good}{lines}{good}")));
+    for (row, (line, reason)) in rows[1..6].iter().zip(flawed) {
+        let seen = (&row["state"], &row["reason"], &row["unused"], &row["e_fail"]);
+        assert_eq!(seen, (&json!("Undecided"), &json!(reason), &json!(reason), &rows[0]["e_fail"]), "{line}");
+    }
+    let clean = given(&["verdict", "-", "-o", "json"], &format!("{good}{good}"));
+    let last: Value = serde_json::from_str(stdout(&clean).lines().last().unwrap()).unwrap();
+    assert_eq!((&rows[6]["e_fail"], &rows[6]["upper"]), (&last["e_fail"], &last["upper"]));
+    let summary = stdout(&given(&["verdict", "-", "--summary"], &format!("{good}{lines}{good}")));
+    let why = "2 windows used, 5 left out (BadAboveTotal 1, BrokenLine 1, NegativeCount 1, NotFinite 2)\n";
+    assert!(summary.ends_with(why), "{summary}");
 }
 
 #[cfg(unix)]

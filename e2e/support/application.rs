@@ -25,6 +25,8 @@ pub struct Application {
     pub deployment_ref: bool,
     pub budget: Option<Value>,
     pub metrics: Value,
+    /// Fields of spec.analysis besides: how certain a verdict has to be.
+    pub judging: Value,
     /// None: the default one.
     pub provider: Option<String>,
     pub progress_deadline: &'static str,
@@ -49,6 +51,7 @@ impl Application {
             deployment_ref: false,
             budget: None,
             metrics: json!([]),
+            judging: json!({}),
             provider: None,
             progress_deadline: "60s",
             warm: "1s",
@@ -104,7 +107,8 @@ impl Application {
             "spec": {
                 "parentRefs": [{"name": "edge", "namespace": "projectcontour"}],
                 "hostnames": [self.host],
-                "rules": [{"backendRefs": [{"name": self.name, "port": 80}]}],
+                // A weight that is written is compared at the end: what is left out would not be.
+                "rules": [{"backendRefs": [{"name": self.name, "port": 80, "weight": 1}]}],
             },
         })
     }
@@ -136,7 +140,8 @@ impl Application {
             spec["replicas"] = json!(self.replicas);
         }
         if !self.metrics.as_array().is_none_or(Vec::is_empty) {
-            spec["analysis"] = json!({"metrics": self.metrics});
+            spec["analysis"] = self.judging.clone();
+            spec["analysis"]["metrics"] = self.metrics.clone();
             if let Some(provider) = &self.provider {
                 spec["analysis"]["provider"] = json!(provider);
             }

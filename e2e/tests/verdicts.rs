@@ -7,7 +7,7 @@ use tidegate::controller::{HTTP_ROUTE, POD};
 
 use crate::{
     TIDEGATE,
-    support::{Application, Space, Stage, audit::writes_in, space::rhythm},
+    support::{Application, Space, Stage, audit::writes_in, load::Second, space::rhythm},
 };
 
 /// Half of the requests, so that a minute is enough, and a budget that nothing here can spend.
@@ -37,19 +37,25 @@ async fn break_all(space: &Space, rate: f64) {
     }
 }
 
-/// Seconds from the end of the deciding window's ingest delay to the answer to the write of weight 0.
-async fn reaction(stage: &Stage) -> f64 {
+/// Seconds from the end of the deciding window's ingest delay to the answer to the write of weight 0, and when that was.
+async fn reaction(stage: &Stage) -> (f64, i64) {
     let (_, _, evidence) = verdict(&stage.space).await;
     // One scrape of 2 s, and 2 s.
     let readable = evidence["watermark"].as_i64().expect("a watermark") + 4;
     let route = writes_in(&stage.space.namespace).into_iter().filter(|write| write.plural == HTTP_ROUTE.plural);
     let lowered = route.map(|write| write.answered.as_millisecond()).find(|at| *at >= readable * 1_000);
-    (lowered.expect("a write to the route") - readable * 1_000) as f64 / 1_000.0
+    let lowered = lowered.expect("a write to the route");
+    ((lowered - readable * 1_000) as f64 / 1_000.0, lowered / 1_000)
 }
 
-#[tokio::test]
-async fn a_canary_with_five_times_the_errors_is_taken_back_while_the_budget_still_stands() {
-    let mut stage = Stage::new("verdicts-worse", TIDEGATE, |app| {
+/// A number from the environment: `make lab-verdicts` asks for more than CI.
+fn wanted(variable: &str, usual: usize) -> usize {
+    std::env::var(variable).ok().and_then(|text| text.parse().ok()).unwrap_or(usual)
+}
+
+/// Taken back by the comparison. The time from the end of the deciding window's ingest delay to weight 0.
+async fn taken_back(number: usize) -> f64 {
+    let mut stage = Stage::new(&format!("verdicts-worse-{number}"), TIDEGATE, |app| {
         compared(app);
         app.set("ERROR_RATE", "0.02");
         app.steps = json!([{"weight": 50, "bake": "10m"}]);
@@ -57,15 +63,13 @@ async fn a_canary_with_five_times_the_errors_is_taken_back_while_the_budget_stil
     .await;
     stage.app.set("ERROR_RATE", "0.1");
     stage.release("v2").await;
-    stage.until_outcome("v2", "Reverted").await;
+    stage.space.until_outcome("app", "v2", "Reverted", 240).await;
     let (reason, said, evidence) = verdict(&stage.space).await;
     assert_eq!(reason, "WorseThanControl", "{said}");
     assert!(said.contains("points above stable's") && said.contains(" needed"), "{said}");
     let spend = &evidence["spend"];
     assert!(spend["excessHundredths"].as_i64() < spend["allowance"].as_i64().map(|requests| requests * 50), "{spend}");
-    let took = reaction(&stage).await;
-    println!("from the end of the deciding window's ingest delay to weight 0: {took:.3} s; {said}");
-    assert!(took < 2.0, "{took} s");
+    let (took, lowered_at) = reaction(&stage).await;
     stage.owners_form().await;
     let tally = stage.curtain().await;
     let own = |version: &str| tally.counts.get(version).and_then(|codes| codes.get("500")).copied().unwrap_or_default();
@@ -75,6 +79,22 @@ async fn a_canary_with_five_times_the_errors_is_taken_back_while_the_budget_stil
         "only what the versions answered with 500 failed: {:?}",
         tally.counts
     );
+    let is_bad = |second: &&Second| second.counts.get("v2").is_some_and(|codes| codes.contains_key("500"));
+    let last_bad = tally.seconds.iter().filter(is_bad).map(|second| second.t).max().unwrap_or_default();
+    println!(
+        "weight 0 after {took:.3} s, the last bad answer of v2 in the second {:+} of it; {said}",
+        last_bad - lowered_at
+    );
+    took
+}
+
+#[tokio::test]
+async fn a_canary_with_five_times_the_errors_is_taken_back_while_the_budget_still_stands() {
+    let mut took = join_all((0..wanted("VERDICT_REVERTS", 1)).map(taken_back)).await;
+    took.sort_by(f64::total_cmp);
+    let median = took[took.len() / 2];
+    println!("from the end of the deciding window's ingest delay to weight 0: {took:.3?} s, median {median:.3} s");
+    assert!(median < 1.0, "{took:?}");
 }
 
 #[tokio::test]
@@ -106,7 +126,6 @@ async fn a_version_like_stable_is_promoted_with_a_pass() {
 /// Rollouts of a version to its equal, with errors in both, at once; their number can be set.
 #[tokio::test]
 async fn versions_like_stable_are_never_taken_back() {
-    let wanted = std::env::var("VERDICT_ROLLOUTS").ok().and_then(|text| text.parse().ok()).unwrap_or(2);
     let one = async |number: usize| {
         let mut stage = Stage::new(&format!("verdicts-same-{number}"), TIDEGATE, |app| {
             compared(app);
@@ -119,5 +138,5 @@ async fn versions_like_stable_are_never_taken_back() {
         rhythm(0.1).await;
         stage.owners_form().await;
     };
-    join_all((0..wanted).map(one)).await;
+    join_all((0..wanted("VERDICT_ROLLOUTS", 2)).map(one)).await;
 }

@@ -7,6 +7,7 @@ use std::{net::SocketAddr, path::PathBuf};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
+use super::verdict::VerdictArguments;
 use crate::api::{ActionType, Span};
 
 /// Progressive delivery for Kubernetes: look at Rollouts, and tell them what to do
@@ -56,6 +57,8 @@ pub enum Command {
     Resume(Intent),
     /// Replace the pods of the stable revision
     Restart(Intent),
+    /// Judge recorded windows of one metric as a run would: was the canary worse, and on what evidence
+    Verdict(VerdictArguments),
     /// Print the CustomResourceDefinitions: tidegate crds | kubectl apply --server-side -f -
     Crds,
     /// Run the operator; --namespace limits it to one, else it looks after all
@@ -286,6 +289,8 @@ mod tests {
             "plan --filename - --from-prometheus --scrape-interval 5s -o json",
             "plan -f a.json --prometheus http://127.0.0.1:9090 --overdispersion 2.5",
             "controller --listen 127.0.0.1:9090 --log-format json --log-level debug -n shop",
+            "verdict --metric errors windows.jsonl --fail-margin 1.2,0.001 --pass-margin 2,0.01 --summary",
+            "verdict - -o json --alpha 0.005 --confirm 2 --slo 99",
             "completion powershell",
             "version",
         ] {
@@ -303,6 +308,14 @@ mod tests {
             "abort checkout --timeout 5s --no-wait",
             "get rollout checkout -A",
             "get rollout pods/x",
+            "verdict",
+            "verdict - --alpha 1",
+            "verdict - --fail-margin 1.1",
+            "verdict - --fail-margin 0.9,0.1",
+            "verdict - --pass-margin 1.5,nan",
+            "verdict - --confirm 1",
+            "verdict - --phi 0.5",
+            "verdict - -o yaml",
             "get rollout rollouts/",
             "plan",
             "plan -f a.yaml --rps 0",

@@ -5,6 +5,7 @@
 use std::{error::Error, path::PathBuf};
 
 use super::near;
+use crate::stats::Margin;
 
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
@@ -46,6 +47,10 @@ pub enum Failure {
     NoProvider { rollout: String, provider: Option<String>, namespace: String },
     #[error("failed to use {output} here: it shows {shows}")]
     Output { output: &'static str, shows: &'static str, instead: &'static str },
+    #[error("failed to read windows from {name}: {message}")]
+    Windows { name: String, message: String },
+    #[error("failed to use --pass-margin {},{}: it lies below --fail-margin {},{}", pass.ratio, pass.absolute, fail.ratio, fail.absolute)]
+    Margins { fail: Margin, pass: Margin },
     #[error("{}", with_cause(.0))]
     Controller(crate::controller::RunError),
     #[error("failed to write the answer: {0}")]
@@ -74,6 +79,10 @@ impl Failure {
             Self::Unanswered { action, namespace, .. } => Some(format!(
                 "Look whether the controller runs; the answer will be in: kubectl -n {namespace} get rolloutactions.tidegate.io {action} -o yaml"
             )),
+            Self::Windows { .. } => Some("Name a file with one window a line, or - for standard input".into()),
+            Self::Margins { .. } => {
+                Some("Give a --pass-margin of which neither number is below --fail-margin's".into())
+            }
             Self::Output { instead, .. } => Some((*instead).into()),
             Self::NoRollout { .. } => Some("Name the file that holds the Rollout, or - for standard input".into()),
             Self::NoFigures { .. } => {
@@ -83,6 +92,9 @@ impl Failure {
                 "Name a server that answers from here with --prometheus URL, or give --rps and --error-ratio".into(),
             ),
             Self::File { .. } | Self::Invalid { .. } => None,
+            Self::Controller(crate::controller::RunError::Listen { .. }) => {
+                Some("Another program listens there: choose another address with --listen".into())
+            }
             Self::Api { .. } | Self::Refused { .. } | Self::Controller(_) | Self::Write(_) | Self::ReaderGone => None,
         }
     }

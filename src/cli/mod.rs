@@ -15,6 +15,7 @@ mod near;
 mod plan;
 mod reference;
 mod terminal;
+mod verdict;
 mod watch;
 
 use std::process::ExitCode;
@@ -57,6 +58,7 @@ async fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Pause(intent) => intent::run(connection, intent.of(crate::api::ActionType::Pause)).await,
         Command::Resume(intent) => intent::run(connection, intent.of(crate::api::ActionType::Resume)).await,
         Command::Restart(intent) => intent::run(connection, intent.of(crate::api::ActionType::Restart)).await,
+        Command::Verdict(arguments) => verdict::run(&arguments),
         Command::Crds => Terminal::stdout().print(&crate::api::crds_yaml()),
         Command::Controller(controller) => controller::run(connection, &controller).await,
         Command::Version => Terminal::stdout().print(&format!("tidegate {}\n", env!("CARGO_PKG_VERSION"))),

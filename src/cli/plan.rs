@@ -95,6 +95,7 @@ fn plan(
     let question = Question {
         is_compared,
         on_insufficient_evidence: written.analysis.on_insufficient_evidence,
+        judging: written.analysis.judging.clone(),
         ..Question::new(&written.valid, load, scrape_interval, expected)
     };
     Ok(Planned {

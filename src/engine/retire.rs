@@ -12,6 +12,7 @@ use super::{
     intent,
     prepare::SETTLE_MILLIS,
     project::{Completed, Situation, last_proven, outcome_reason},
+    records,
     stepping::of_run,
 };
 use crate::{
@@ -39,7 +40,7 @@ pub(super) fn go_back(active: &mut Active, draft: &mut Draft) -> Situation {
     course::preview(active, draft);
     let (winner, loser) = (active.spec.stable.clone(), active.spec.canary.clone());
     let gone = target == Percent::ZERO && retire(active, draft, &winner, &loser);
-    if gone && !active.moved {
+    if gone && !active.moved && records::are_kept(active) {
         let ending = active.status.ending.unwrap_or(RunOutcome::Aborted);
         end(active, draft, ending);
         return super::rest::after_run(active, ending);
@@ -134,6 +135,10 @@ fn mark_proven(active: &Active, draft: &mut Draft, winner: &str) -> bool {
     let latest = last_proven(active.world);
     if latest.is_some_and(|(revision, _)| revision == winner) {
         return true;
+    }
+    if !active.canary().is_some_and(|canary| canary.recorded) {
+        // Without a record nothing can be written on it; a deletion does not wait for one.
+        return active.world.rollout.deleting;
     }
     let ordinal = latest.and_then(|(_, view)| view.proven).unwrap_or(0) + 1;
     draft.act(Action::MarkProven { revision: winner.to_owned(), ordinal });

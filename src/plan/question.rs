@@ -5,7 +5,7 @@
 use serde::Serialize;
 
 use crate::{
-    api::{OnInsufficientEvidence, Plan, Span},
+    api::{Judging, OnInsufficientEvidence, Plan, Span},
     engine::ValidRollout,
     stats::{BudgetTerms, Terms, Timing},
 };
@@ -34,6 +34,8 @@ pub struct Question {
     pub is_compared: bool,
     pub budget: Option<BudgetTerms>,
     pub on_insufficient_evidence: OnInsufficientEvidence,
+    /// How certain a verdict has to be.
+    pub judging: Judging,
     pub load: Load,
     pub scrape_interval: Span,
 }
@@ -57,18 +59,19 @@ impl Question {
             is_compared: true,
             budget,
             on_insufficient_evidence: OnInsufficientEvidence::default(),
+            judging: Judging::default(),
             load,
             scrape_interval,
         }
     }
 
     pub fn timing(&self) -> Timing {
-        Timing::of(self.scrape_interval)
+        Timing::of(self.scrape_interval).with(&self.judging)
     }
 
     /// The terms that the run would be judged by.
     pub fn terms(&self) -> Terms {
         let objective = self.budget.as_ref().map(|budget| budget.objective);
-        Terms::new(objective, &self.plan, self.timing().window as f64)
+        Terms::new(objective, &self.plan, self.timing().window as f64).with(&self.judging)
     }
 }

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::question::Question;
 use crate::{
     api::{Gate, Percent, Span},
-    stats::{Alone, BudgetTerms, Flow, NextStep, Terms, WARMUP_SECONDS, WorstCost, rises},
+    stats::{Alone, BudgetTerms, Flow, NextStep, Terms, WorstCost, rises},
 };
 
 /// Shares of alpha that the forecast counts on: of a comparison of errors, and of the objective where there is no control.
@@ -160,7 +160,7 @@ impl Stage {
         let timing = question.timing();
         let load = &question.load;
         // New pods of the step warm up longer than its weight settles.
-        let unjudged_seconds = if is_settled { 0.0 } else { timing.settle.max(WARMUP_SECONDS) as f64 };
+        let unjudged_seconds = if is_settled { 0.0 } else { timing.settle.max(timing.warmup) as f64 };
         let lag_seconds = (timing.window + timing.ingest_delay) as f64 + REACTION_SECONDS;
         let judged_seconds = (bake.as_seconds() - unjudged_seconds - lag_seconds).max(0.0);
         let test = Test::of(question, weight);

@@ -50,8 +50,9 @@ impl Sums {
         let over = |index: usize| self.log_prior[index] + self.gain[index] - difference * self.cost[index] - threshold;
         let parts: [f64; ALTERNATIVES] = std::array::from_fn(over);
         let most = parts.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-        // Eight parts of e^-3 each are not 1.
-        most >= 0.0 || (most > -3.0 && parts.iter().map(|part| libm::exp(*part)).sum::<f64>() >= 1.0)
+        // Eight parts of e^-3 each are not 1, and those below e^-40 change nothing.
+        let sum = || parts.iter().filter(|part| **part > -40.0).map(|part| libm::exp(*part)).sum::<f64>();
+        most >= 0.0 || (most > -3.0 && sum() >= 1.0)
     }
 }
 

@@ -242,16 +242,7 @@ fn passed(evidence: &Evidence) -> Option<Verdict> {
     let compares = comparisons(evidence).next().is_some() && evidence.counted.iter().all(has_passed);
     let all = compares && evidence.measured.iter().all(|metric| metric.outcome == Outcome::Passed);
     all.then(|| {
-        let proofs = comparisons(evidence).map(|(metric, compared)| {
-            format!(
-                "metric {}: {}; {}; evidence {} of {} needed for a Pass",
-                metric.name,
-                counts(metric),
-                compared.at_most(),
-                figure(compared.pass.evidence),
-                figure(compared.pass.threshold)
-            )
-        });
+        let proofs = comparisons(evidence).map(|(metric, compared)| towards_a_pass(metric, compared));
         Verdict::pass(Reason::NonInferior, proofs.collect::<Vec<_>>().join("; "))
     })
 }
@@ -310,23 +301,28 @@ fn insufficient(evidence: &Evidence) -> Option<Verdict> {
 /// The counts of every metric, and what they leave possible.
 fn in_words(evidence: &Evidence) -> String {
     let counted = evidence.counted.iter().map(|metric| match &metric.compared {
-        Some(compared) => format!(
-            "metric {}: {}; {}; evidence {} of {} needed for a Pass",
-            metric.name,
-            counts(metric),
-            compared.at_most(),
-            figure(compared.pass.evidence),
-            figure(compared.pass.threshold)
-        ),
+        Some(compared) => towards_a_pass(metric, compared),
         None => format!("metric {}: {}", metric.name, counts(metric)),
     });
     let measured = evidence.measured.iter().map(|metric| format!("metric {}: {}", metric.name, metric.sentence));
     counted.chain(measured).collect::<Vec<_>>().join("; ")
 }
 
-fn counts(Counted { run, .. }: &Counted) -> String {
+fn towards_a_pass(metric: &Counted, compared: &Compared) -> String {
     format!(
-        "{:.0} of {:.0} requests of the canary were bad, {:.0} of {:.0} of stable, in {} windows",
+        "metric {}: {}; {}; evidence {} of {} needed for a Pass",
+        metric.name,
+        counts(metric),
+        compared.at_most(),
+        figure(compared.pass.evidence),
+        figure(compared.pass.threshold)
+    )
+}
+
+fn counts(Counted { run, .. }: &Counted) -> String {
+    let windows = if run.windows == 1 { "window" } else { "windows" };
+    format!(
+        "{:.0} of {:.0} requests of the canary were bad, {:.0} of {:.0} of stable, in {} {windows}",
         run.canary.bad, run.canary.total, run.control.bad, run.control.total, run.windows
     )
 }

@@ -14,6 +14,9 @@ use super::{
 
 /// No evidence is worth more than this: above it a number only costs range.
 const MOST: f64 = 1e200;
+/// The most that one window may say: its exponential is still a number, and 0 times it is 0. Without this bound an alternative
+/// long ruled out would come back as `0 x infinity`.
+const MOST_LOG_GROWTH: f64 = 700.0;
 
 /// How the evidence for a Fail is spread and held back.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -47,7 +50,7 @@ pub struct Mixture {
 impl Mixture {
     /// Starts once and is not capped.
     pub fn plain(prior: Each) -> Self {
-        let (masses, log_cap) = ([1.0; ALTERNATIVES], f64::INFINITY);
+        let (masses, log_cap) = ([1.0; ALTERNATIVES], MOST_LOG_GROWTH);
         Self { prior, masses, reserve: 0.0, instalment: 0.0, log_cap }
     }
 
@@ -57,18 +60,21 @@ impl Mixture {
     pub fn restarting(prior: Each, level: f64, restarts: Restarts) -> Self {
         let Restarts { horizon_windows, confirm_windows, reserve } = restarts;
         let log_cap = match confirm_windows {
-            0 | 1 => f64::INFINITY,
-            windows => -libm::log(level) / f64::from(windows - 1),
+            0 | 1 => MOST_LOG_GROWTH,
+            windows => (-libm::log(level) / f64::from(windows - 1)).min(MOST_LOG_GROWTH),
         };
         Self { prior, masses: [1.0 - reserve; ALTERNATIVES], reserve, instalment: reserve / horizon_windows, log_cap }
     }
 
-    /// Take one window's log-likelihood ratios in; the evidence after it.
+    /// Take one window's log-likelihood ratios in; the evidence after it. What is no number says nothing.
     pub fn absorb(&mut self, log_growth: Each) -> f64 {
         let start = self.instalment.min(self.reserve);
         self.reserve -= start;
         for (mass, log_growth) in self.masses.iter_mut().zip(log_growth) {
-            *mass = (libm::exp(log_growth.min(self.log_cap)) * (*mass + start)).min(MOST);
+            let log_growth = if log_growth.is_nan() { 0.0 } else { log_growth };
+            let grown = (libm::exp(log_growth.min(self.log_cap)) * (*mass + start)).min(MOST);
+            // Below the normal numbers rounding would hold a mass up that goes on falling, and arithmetic is slow.
+            *mass = if grown < f64::MIN_POSITIVE { 0.0 } else { grown };
         }
         self.evidence()
     }
@@ -123,5 +129,17 @@ mod tests {
             assert!(mixture.absorb([growth; ALTERNATIVES]).is_finite());
         }
         assert!(mixture.restore(&pack(&[1.0])).is_err());
+    }
+
+    #[test]
+    fn what_was_ruled_out_does_not_come_back_by_rounding() {
+        let mut mixture = Mixture::plain(FAIL.prior);
+        mixture.absorb([-1e4; ALTERNATIVES]);
+        assert_eq!(mixture.absorb([1e4; ALTERNATIVES]), 0.0);
+        let mut mixture = Mixture::plain(FAIL.prior);
+        (0..10_000).for_each(|_| _ = mixture.absorb([-0.1; ALTERNATIVES]));
+        assert_eq!(mixture.evidence(), 0.0, "not the smallest float for ever");
+        let mut mixture = Mixture::plain(FAIL.prior);
+        assert!((mixture.absorb([f64::NAN; ALTERNATIVES]) - 1.0).abs() < 1e-12);
     }
 }

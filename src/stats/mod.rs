@@ -30,7 +30,9 @@ mod quantile_bounds;
 mod rate_bounds;
 mod ratio_bounds;
 mod reading;
+mod recorded;
 mod recording;
+mod replay;
 mod sample_ratio;
 mod slo;
 mod terms;
@@ -62,6 +64,8 @@ pub use quantile_bounds::quantile_bounds;
 pub use rate_bounds::{rate_bounds, rate_log_evidence};
 pub use ratio_bounds::RatioBounds;
 pub use reading::{Cells, Reading, slots};
+pub use recorded::{Arms, Flaw};
+pub use replay::{Grounds, Ledger, PASS_REQUESTS, Replay, ReplayTerms, SUSPICION, Standing, Unused};
 pub use sample_ratio::{
     BY_CONNECTION, BY_REQUEST, SAMPLE_RATIO_ALPHA, SAMPLE_RATIO_PRIOR, SampleRatio, sample_ratio_log_evidence,
 };
@@ -69,6 +73,4 @@ pub use slo::{SLO_BURN, SloTest, slo_limit, slo_log_evidence};
 pub use terms::Terms;
 pub use threshold::{Measurements, Outcome, ThresholdPlan};
 pub use verdict::{Judgement, Verdict};
-pub use window::{
-    Assembly, Counts, Dropped, Expected, GRACE_WINDOWS, Judged, Side, Slot, Timing, WARMUP_SECONDS, Window, assemble,
-};
+pub use window::{Assembly, Counts, Dropped, Expected, GRACE_WINDOWS, Judged, Side, Slot, Timing, Window, assemble};

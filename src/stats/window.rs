@@ -10,7 +10,7 @@ use crate::api::{Judging, Span};
 /// More would let a hole in the metrics pass for a quiet service.
 pub const GRACE_WINDOWS: i64 = 6;
 /// Seconds after a pod's start that are not judged: cold caches look like an effect.
-pub const WARMUP_SECONDS: i64 = 30;
+const WARMUP_SECONDS: i64 = 30;
 
 /// Lengths that follow from the scrape interval, in seconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

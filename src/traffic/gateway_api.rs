@@ -92,6 +92,17 @@ impl Router for GatewayApi {
         })
     }
 
+    fn without(&self, document: &Value, revision: &str, total: u32) -> Value {
+        let frozen = RunRoute::default();
+        let services = rules::services(document, &frozen, Some(revision));
+        let arms = Arms { namespace: namespace(document), services: &services, canary: Some(revision) };
+        let mut owners = document.clone();
+        for rule in managed(document, &frozen, &arms, total).iter().filter(|rule| is_in_play(rule, &arms)) {
+            owners["spec"]["rules"][rule.index]["backendRefs"] = json!(rule.owners);
+        }
+        owners
+    }
+
     fn read(&self, document: &Value, frozen: &RunRoute, canary: Option<&str>, total: u32) -> RouteState {
         let services = rules::services(document, frozen, canary);
         let arms = Arms { namespace: namespace(document), services: &services, canary };

@@ -173,6 +173,7 @@ mod tests {
             is_compared: true,
             budget: None,
             on_insufficient_evidence: OnInsufficientEvidence::Promote,
+            judging: Default::default(),
             load: Load { requests_per_second: 40.0, error_ratio: 0.001, overdispersion: 1.0 },
             scrape_interval: Span::seconds(15),
         };

@@ -15,6 +15,7 @@ mod steps;
 mod table;
 mod tree;
 
+pub use age::counted;
 pub use line::{Line, Tone};
 pub use plan::plan;
 pub use scene::{Pods, Scene};

@@ -26,6 +26,7 @@ fn question() -> Question {
         is_compared: true,
         budget: Some(budget("99.9", 103_680_000)),
         on_insufficient_evidence: OnInsufficientEvidence::Promote,
+        judging: Default::default(),
         load: Load { requests_per_second: 40.0, error_ratio: 0.001, overdispersion: 1.0 },
         scrape_interval: Span::seconds(5),
     }
