@@ -30,6 +30,7 @@ test: check unit lab-test ## Everything that CI runs
 check: ## Format and lints
 	$(CARGO) fmt --check
 	$(CARGO) clippy --all-targets --locked -- -D warnings
+	$(CARGO) clippy --test lab --locked -- -D warnings
 	cd e2e/lab && test -z "$$(gofmt -l .)" && go vet ./...
 
 unit: ## Unit, golden, property and story tests; no cluster

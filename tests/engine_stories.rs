@@ -497,3 +497,15 @@ fn a_rollout_whose_objects_were_all_collected_still_gives_its_route_back() {
         }
     }
 }
+
+#[test]
+fn a_start_that_is_refused_is_looked_at_now_and_then_only() {
+    let mut model = Model::adopted(three_steps(), 1);
+    let refusal = Refusal { reason: Reason::ServiceUnusable, message: "Service app has no selector".into() };
+    model.world.refusals.push(refusal);
+    model.template("v2");
+    model.during(10, |_| true);
+    assert_eq!(model.reason("Stalled"), "ServiceUnusable");
+    let wake = tidegate::engine::decide(&model.world).wake;
+    assert!(wake >= std::time::Duration::from_secs(1), "{wake:?}");
+}

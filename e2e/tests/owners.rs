@@ -4,7 +4,10 @@
 //! An owner's upgrade resets what a run has written, which is the safe direction; twice within an hour is contention, so
 //! each run here meets one upgrade.
 
-use std::{path::PathBuf, process::Command};
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use serde_json::{Value, json};
 use tidegate::controller::{HTTP_ROUTE, ROLLOUT, RUN, SERVICE};
@@ -19,26 +22,26 @@ use crate::{
 
 /// Somebody who applies the whole application from files. Each upgrade carries a label that differs from the last.
 struct Owner {
-    tool: fn(&str, &PathBuf) -> Command,
+    tool: fn(&str, &Path) -> Command,
     folder: PathBuf,
     upgrades: u32,
 }
 
-fn kubectl(namespace: &str, folder: &PathBuf) -> Command {
+fn kubectl(namespace: &str, folder: &Path) -> Command {
     let mut command = Command::new("kubectl");
     command.args(["-n", namespace, "apply", "--server-side", "--field-manager=owner", "--filename"]);
     command.arg(folder.join("templates"));
     command
 }
 
-fn helm(namespace: &str, folder: &PathBuf) -> Command {
+fn helm(namespace: &str, folder: &Path) -> Command {
     let mut command = Command::new("helm");
     command.args(["-n", namespace, "upgrade", "--install", "app"]).arg(folder);
     command
 }
 
 impl Owner {
-    fn new(namespace: &str, tool: fn(&str, &PathBuf) -> Command) -> Self {
+    fn new(namespace: &str, tool: fn(&str, &Path) -> Command) -> Self {
         let folder = PathBuf::from(lab("TIDEGATE_LAB_DIR")).join(format!("chart-{namespace}"));
         std::fs::create_dir_all(folder.join("templates")).expect("a folder");
         std::fs::write(folder.join("Chart.yaml"), "{apiVersion: v2, name: app, version: 0.1.0}").expect("a chart");
@@ -68,7 +71,7 @@ fn shape(app: &mut Application) {
 }
 
 /// Upgrades at rest, in a step, in the soak, and after three runs.
-async fn upgrades_succeed(namespace: &str, tool: fn(&str, &PathBuf) -> Command) {
+async fn upgrades_succeed(namespace: &str, tool: fn(&str, &Path) -> Command) {
     let mut owner = Owner::new(namespace, tool);
     let mut stage = Stage::by(namespace, TIDEGATE, shape, |app| owner.upgrade(namespace, app)).await;
     owner.upgrade(namespace, &stage.app);

@@ -3,7 +3,9 @@
 //! Everything that can be refused is refused here, before anything moves.
 
 use super::{
-    Action, Draft, RunWrite, Seen, ValidRollout, World, intent,
+    Action, Draft, RunWrite, Seen, ValidRollout, World,
+    draft::ACTIVE_POLL_MILLIS,
+    intent,
     project::{Completed, Situation},
 };
 use crate::api::{Phase, Plan, PlanStep, Reason, RolloutRunSpec, Span};
@@ -80,10 +82,13 @@ fn why<T>(seen: &Seen<T>) -> Option<String> {
 /// Record the revision, then create the run, which is the lock.
 pub(super) fn begin(draft: &mut Draft, stable: &str, revision: &str) -> Situation {
     let world = draft.world;
-    draft.wake(0);
     let mut situation = match obstacle(world, draft, revision) {
-        Some(situation) => situation,
+        Some(situation) => {
+            draft.wake(ACTIVE_POLL_MILLIS);
+            situation
+        }
         None => {
+            draft.wake(0);
             let message = format!("a run from revision {stable} to {revision} starts");
             let situation = Situation::new(Phase::Progressing, Reason::Preparing, message.clone());
             if !world.revisions.get(revision).is_some_and(|view| view.recorded) {
