@@ -10,6 +10,7 @@ mod idle;
 mod intents;
 mod midrun;
 mod owners;
+mod presets;
 mod promote;
 mod refused;
 mod reverts;
