@@ -5,7 +5,7 @@ CARGO ?= cargo
 LAB := target/lab
 TEST_THREADS ?= 4
 
-.PHONY: build demo lab test check unit lab-test lab-verdicts generate
+.PHONY: build demo lab test check unit lab-test lab-verdicts bench-verdicts generate
 .DEFAULT_GOAL := build
 
 build: ## The binary, target/debug/tidegate
@@ -21,8 +21,9 @@ demo: ## v2 promoted under load, v3 taken back by the error budget, v4 by the de
 	TIDEGATE_BIN=$(CURDIR)/target/debug/tidegate $(LAB) run -- target/debug/examples/demo
 
 lab: $(LAB) ## A cluster to play with, until Ctrl-C
-	$(CARGO) build --locked --bin tidegate
-	$(LAB) up
+	@$(CARGO) build --locked --bin tidegate
+	@echo 'export PATH=$(CURDIR)/target/debug:$$PATH'
+	@$(LAB) up
 
 test: check unit lab-test ## Everything that CI runs
 
@@ -43,6 +44,10 @@ lab-test: $(LAB) ## Tests on a real API server, gateway and Prometheus
 lab-verdicts: $(LAB) ## The verdicts in the lab, 10 reverts and 10 rollouts of equal versions at once
 	$(CARGO) test --locked --test lab --no-run
 	VERDICT_ROLLOUTS=10 VERDICT_REVERTS=10 $(LAB) run -- $(CARGO) test --offline --locked --test lab -- --test-threads 1 --nocapture verdicts::
+
+bench-verdicts: ## What the verdicts promise, on 2000 simulated hours of each of 50 cells
+	@echo "make bench-verdicts: under a minute, once the optimised build of about 10 min is there"
+	$(CARGO) bench --locked --bench verdicts
 
 generate: ## Rewrite what is generated: CRDs, references, golden files
 	UPDATE_GOLDEN=1 $(CARGO) test --test crds --test cli --test view --test plan

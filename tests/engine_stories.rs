@@ -443,3 +443,57 @@ fn a_deletion_that_cannot_restore_says_so_after_15_min_and_names_what_it_waits_f
     let message = model.world.rollout.status.message.clone().unwrap_or_default();
     assert!(message.contains("Service shop/app"), "{message}");
 }
+
+#[test]
+fn the_record_of_stable_is_made_again_and_an_aborted_revision_is_never_adopted() {
+    let mut model = Model::adopted(three_steps(), 1);
+    model.template("v2");
+    model.until("weight 10", 60, |model| model.share() == Percent::whole(10));
+    for revision in model.world.revisions.values_mut() {
+        (revision.recorded, revision.proven) = (false, None);
+    }
+    model.ask(ActionType::Abort, |_| {});
+    model.until("end", 120, Model::ended);
+    model.during(60, |model| model.phase() == "Degraded");
+    let revisions = &model.world.revisions;
+    assert!(revisions["v1"].proven.is_some() && revisions["v1"].deployment.is_some(), "{revisions:?}");
+    model.assert_at_rest();
+    // At rest too: what serves is not a question of a record.
+    for revision in model.world.revisions.values_mut() {
+        (revision.recorded, revision.proven) = (false, None);
+    }
+    model.until("the record", 10, |model| model.world.revisions["v1"].proven.is_some());
+    model.during(60, |model| model.world.revisions["v1"].deployment.is_some());
+    assert_eq!(model.phase(), "Degraded");
+    model.assert_at_rest();
+}
+
+#[test]
+fn a_canary_without_its_record_is_promoted_all_the_same() {
+    let mut model = Model::adopted(three_steps(), 1);
+    model.template("v2");
+    model.until("weight 50", 120, |model| model.share() == Percent::whole(50));
+    model.world.revisions.get_mut("v2").unwrap().recorded = false;
+    model.until("end", 300, Model::ended);
+    assert_eq!(model.run().outcome, Some(RunOutcome::Promoted));
+    model.assert_at_rest();
+}
+
+#[test]
+fn a_rollout_whose_objects_were_all_collected_still_gives_its_route_back() {
+    for recreated in [false, true] {
+        let mut model = Model::adopted(three_steps(), 1);
+        model.template("v2");
+        model.until("weight 50", 120, |model| model.share() == Percent::whole(50));
+        model.world.rollout.deleting = !recreated;
+        model.world.runs.clear();
+        model.world.revisions.clear();
+        if recreated {
+            model.until("adoption", 120, |model| model.phase() == "Healthy");
+            model.assert_at_rest();
+        } else {
+            model.until("finalizer gone", 120, |model| !model.world.rollout.has_finalizer);
+            assert_eq!(model.share(), Percent::ZERO);
+        }
+    }
+}

@@ -4,10 +4,10 @@ use std::time::Instant;
 
 use serde_json::Value;
 
-use crate::support::{Application, Space};
-
-/// A weight that stood for less is not judged: the last step hands over to the soak at once.
-const SHORTEST_SECONDS: i64 = 5;
+use crate::support::{
+    Application, Space,
+    stood::{decided, stood},
+};
 
 /// A finished run as the demo judges it.
 pub struct Story {
@@ -59,25 +59,4 @@ impl<'a> Timeline<'a> {
             printed.set(entry["seq"].as_i64().unwrap_or_default());
         }
     }
-}
-
-fn second(entry: &Value) -> i64 {
-    let text = entry["at"].as_str().unwrap_or_default();
-    text.parse::<jiff::Timestamp>().map(jiff::Timestamp::as_second).unwrap_or_default()
-}
-
-fn decided(run: &Value) -> i64 {
-    run["status"]["decisions"]["entries"].as_array().and_then(|entries| entries.last()).map_or(0, second)
-}
-
-/// From the decisions: a weight stands from "accepted everywhere" to the next decision.
-fn stood(run: &Value) -> Vec<(f64, i64, i64)> {
-    let entries = run["status"]["decisions"]["entries"].as_array().cloned().unwrap_or_default();
-    let pairs = entries.windows(2).filter(|pair| pair[0]["reason"] == "Baking" || pair[0]["reason"] == "Soaking");
-    let stood = pairs.map(|pair| (percent(&pair[0]["weight"]), second(&pair[0]) + 2, second(&pair[1]) - 1));
-    stood.filter(|(_, from, to)| to - from >= SHORTEST_SECONDS).collect()
-}
-
-fn percent(weight: &Value) -> f64 {
-    weight.as_f64().or_else(|| weight.as_str()?.parse().ok()).unwrap_or_default()
 }

@@ -1,7 +1,7 @@
 //! The application's manifests: a Service, a route and a Rollout, as an owner would write them.
 
 use serde_json::{Value, json};
-use tidegate::controller::{DEPLOYMENT, HTTP_ROUTE, ROLLOUT, SERVICE};
+use tidegate::controller::{DEPLOYMENT, GRPC_ROUTE, HTTP_ROUTE, Kind, ROLLOUT, SERVICE};
 
 use super::Space;
 
@@ -21,6 +21,8 @@ pub struct Application {
     pub preview: Option<String>,
     /// The Rollout manages the route. Without it the route is there all the same, for the load.
     pub routed: bool,
+    /// The route is a GRPCRoute, and the load calls the application by gRPC.
+    pub grpc: bool,
     /// The template comes from a Deployment of the same name.
     pub deployment_ref: bool,
     pub budget: Option<Value>,
@@ -48,6 +50,7 @@ impl Application {
             strategy: None,
             preview: None,
             routed: true,
+            grpc: false,
             deployment_ref: false,
             budget: None,
             metrics: json!([]),
@@ -95,19 +98,28 @@ impl Application {
     }
 
     pub fn service(&self) -> Value {
+        let mut port = json!({"name": "http", "port": 80, "targetPort": "http"});
+        if self.grpc {
+            port["appProtocol"] = json!("kubernetes.io/h2c");
+        }
         json!({
             "apiVersion": "v1", "kind": "Service", "metadata": {"name": self.name, "labels": {"team": "demo"}},
-            "spec": {"selector": {"app": self.name}, "ports": [{"name": "http", "port": 80, "targetPort": "http"}]},
+            "spec": {"selector": {"app": self.name}, "ports": [port]},
         })
+    }
+
+    pub const fn route_kind(&self) -> Kind {
+        if self.grpc { GRPC_ROUTE } else { HTTP_ROUTE }
     }
 
     pub fn route(&self) -> Value {
         json!({
-            "apiVersion": "gateway.networking.k8s.io/v1", "kind": "HTTPRoute", "metadata": {"name": self.name},
+            "apiVersion": "gateway.networking.k8s.io/v1", "kind": self.route_kind().kind, "metadata": {"name": self.name},
             "spec": {
                 "parentRefs": [{"name": "edge", "namespace": "projectcontour"}],
                 "hostnames": [self.host],
-                "rules": [{"backendRefs": [{"name": self.name, "port": 80}]}],
+                // A weight that is written is compared at the end: what is left out would not be.
+                "rules": [{"backendRefs": [{"name": self.name, "port": 80, "weight": 1}]}],
             },
         })
     }
@@ -126,7 +138,11 @@ impl Application {
         } else {
             json!({"template": self.template()})
         };
-        let routes = if self.routed { json!([{"gatewayAPI": {"name": self.name}}]) } else { json!([]) };
+        let routes = if self.routed {
+            json!([{"gatewayAPI": {"kind": self.route_kind().kind, "name": self.name}}])
+        } else {
+            json!([])
+        };
         let canary = json!({"canary": {"steps": self.steps, "soak": self.soak}});
         let mut spec = json!({
             "release": self.version,
@@ -157,7 +173,7 @@ impl Application {
     /// Everything, as its owner applies it.
     pub async fn apply(&self, space: &Space) {
         space.apply_as("owner", false, SERVICE, self.service()).await.expect("the Service is applied");
-        space.apply_as("owner", false, HTTP_ROUTE, self.route()).await.expect("the route is applied");
+        space.apply_as("owner", false, self.route_kind(), self.route()).await.expect("the route is applied");
         if self.deployment_ref {
             space.apply_as("owner", false, DEPLOYMENT, self.deployment()).await.expect("the Deployment is applied");
             space.scale(DEPLOYMENT, &self.name, self.replicas).await;

@@ -11,7 +11,7 @@ const POLICY: Kind = admission("ValidatingAdmissionPolicy", "validatingadmission
 const BINDING: Kind = admission("ValidatingAdmissionPolicyBinding", "validatingadmissionpolicybindings");
 
 const fn admission(kind: &'static str, plural: &'static str) -> Kind {
-    Kind { group: "admissionregistration.k8s.io", version: "v1", kind, plural, namespaced: false }
+    Kind { group: "admissionregistration.k8s.io", version: "v1", kind, plural, namespaced: false, optional: false }
 }
 
 pub struct Denial {

@@ -13,6 +13,7 @@ pub mod load;
 pub mod relay;
 pub mod space;
 pub mod stage;
+pub mod stood;
 
 pub use application::Application;
 pub use controller::Controller;

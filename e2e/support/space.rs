@@ -23,6 +23,7 @@ const CLUSTER_ROLE_BINDING: Kind = Kind {
     kind: "ClusterRoleBinding",
     plural: "clusterrolebindings",
     namespaced: false,
+    optional: false,
 };
 
 #[derive(Clone)]
@@ -78,6 +79,7 @@ impl Space {
             kind: "CustomResourceDefinition",
             plural: "customresourcedefinitions",
             namespaced: false,
+            optional: false,
         };
         for crd in tidegate::api::crds() {
             let document = serde_json::to_value(crd).expect("a CRD is JSON");

@@ -3,7 +3,7 @@
 //! It asserts only what every test asserts: no request fails, and at rest everything is as its owner wrote it.
 
 use serde_json::Value;
-use tidegate::controller::{HTTP_ROUTE, SERVICE};
+use tidegate::controller::SERVICE;
 
 use super::{Application, Controller, Load, Space, Tally, space::rhythm};
 
@@ -47,7 +47,11 @@ impl Stage {
     async fn adopted(space: Space, app: Application, binary: &str) -> Self {
         let controller = Controller::start(&space, binary);
         space.until_healthy(&app.name, 60).await;
-        let load = Load::when_served(&space, &app.host, RATE).await;
+        let load = if app.grpc {
+            Load::when_called(&space, &app.host, RATE).await
+        } else {
+            Load::when_served(&space, &app.host, RATE).await
+        };
         Self { space, app, controller, load: Some(load) }
     }
 
@@ -99,7 +103,7 @@ impl Stage {
 
     /// The Service and the route have their owner's form, without a mark of ours.
     pub async fn owners_form(&self) {
-        for (kind, written) in [(SERVICE, self.app.service()), (HTTP_ROUTE, self.app.route())] {
+        for (kind, written) in [(SERVICE, self.app.service()), (self.app.route_kind(), self.app.route())] {
             let Some(found) = self.space.get(kind, &self.app.name).await else { panic!("{} is gone", kind.kind) };
             for (key, value) in written["spec"].as_object().into_iter().flatten() {
                 assert!(covers(&found["spec"][key], value), "{}: {key} is {}", kind.kind, found["spec"][key]);
@@ -113,7 +117,7 @@ impl Stage {
 
     /// The share that the route gives to backends other than the application Service, as its weights say.
     pub async fn share(&self) -> f64 {
-        let route = self.space.get(HTTP_ROUTE, &self.app.name).await.unwrap_or_default();
+        let route = self.space.get(self.app.route_kind(), &self.app.name).await.unwrap_or_default();
         let refs = route["spec"]["rules"][0]["backendRefs"].as_array().cloned().unwrap_or_default();
         let weight = |of: &Value| of["weight"].as_f64().unwrap_or(1.0);
         let all: f64 = refs.iter().map(weight).sum();

@@ -9,7 +9,8 @@ use tidegate::controller::{DEPLOYMENT, HTTP_ROUTE, Kind, SERVICE};
 
 use crate::support::{Application, Load, Space, space::rhythm};
 
-const CONFIG_MAP: Kind = Kind { group: "", version: "v1", kind: "ConfigMap", plural: "configmaps", namespaced: true };
+const CONFIG_MAP: Kind =
+    Kind { group: "", version: "v1", kind: "ConfigMap", plural: "configmaps", namespaced: true, optional: false };
 
 /// One ready pod with labels `app` and `colour`, answering as version `colour`, and a Service of that name for it.
 async fn colour(space: &Space, colour: &str) {

@@ -5,7 +5,7 @@
 use jiff::Timestamp;
 use kube::api::PropagationPolicy::{Background, Foreground, Orphan};
 use serde_json::{Value, json};
-use tidegate::controller::{DEPLOYMENT, HTTP_ROUTE, ROLLOUT, RUN, SERVICE};
+use tidegate::controller::{CONTROLLER_REVISION, DEPLOYMENT, HTTP_ROUTE, ROLLOUT, RUN, SERVICE};
 
 use crate::{
     TIDEGATE,
@@ -222,6 +222,52 @@ async fn a_deleted_run_is_made_again_as_an_abort() {
 }
 
 #[tokio::test]
+async fn without_any_record_of_revisions_an_aborted_version_is_not_adopted() {
+    let mut stage = at_20("midrun-records", |_| {}).await;
+    for record in stage.space.list(CONTROLLER_REVISION).await {
+        stage
+            .space
+            .delete(CONTROLLER_REVISION, record["metadata"]["name"].as_str().unwrap_or_default(), Background)
+            .await;
+    }
+    stage.space.act("Abort", "app", json!({"author": "ada"})).await;
+    stage.until_outcome("v2", "Aborted").await;
+    rhythm(5.0).await;
+    assert_eq!(stage.space.status("app").await["phase"], "Degraded");
+    stage.owners_form().await;
+    let tally = stage.nothing_failed().await;
+    let (v1, all) = tally.between("v1", now() - 4, now());
+    assert_eq!(v1, all, "v1 serves");
+    // The owner goes back to v1, which is the revision that serves, also by its new record.
+    stage.release("v1").await;
+    stage.space.until_healthy("app", 30).await;
+    assert_eq!(stage.space.list(RUN).await.len(), 1, "nothing was released again");
+}
+
+#[tokio::test]
+async fn a_canary_without_its_record_is_promoted_all_the_same() {
+    let mut stage = at_20("midrun-record", |_| {}).await;
+    let name = format!("app-{}", revision(&stage, "canary").await);
+    stage.space.delete(CONTROLLER_REVISION, &name, Background).await;
+    approve(&stage).await;
+    stage.until_outcome("v2", "Promoted").await;
+    stage.owners_form().await;
+    stage.nothing_failed().await;
+}
+
+#[tokio::test]
+async fn a_foreground_deletion_that_collects_everything_leaves_routes_in_their_owners_form() {
+    let mut stage = at_20("midrun-collected", |_| {}).await;
+    stage.space.delete(ROLLOUT, "app", Foreground).await;
+    until_gone(&stage).await;
+    stage.owners_form().await;
+    stage.app.version = "v1".into();
+    stage.app.release(&stage.space).await;
+    stage.space.until_healthy("app", 60).await;
+    stage.owners_form().await;
+}
+
+#[tokio::test]
 async fn a_newer_template_in_a_step_takes_the_runs_place() {
     let mut stage = at_20("midrun-newer", |_| {}).await;
     stage.app.steps = json!([{"weight": 50, "bake": "1s"}]);
@@ -321,9 +367,11 @@ async fn a_route_that_is_reset_twice_is_contended_and_held_at_weight_0() {
         let route = stage.app.route();
         stage.space.apply_as("gitops", true, HTTP_ROUTE, route).await.expect("the route is reset");
     };
+    let first = now();
     reset(&stage).await;
     let again = |status: &Value| status["resets"][0]["manager"] == "gitops" && !status["settledAt"].is_null();
     stage.space.until_run("app", "the step to stand again after one reset", 40, again).await;
+    let second = now();
     reset(&stage).await;
     stage
         .space
@@ -343,5 +391,5 @@ async fn a_route_that_is_reset_twice_is_contended_and_held_at_weight_0() {
     stage.space.act("Abort", "app", json!({"author": "ada"})).await;
     stage.until_outcome("v2", "Aborted").await;
     stage.owners_form().await;
-    stage.nothing_failed().await;
+    stage.curtain().await.nothing_failed_but_at(&[first, second]);
 }

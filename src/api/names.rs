@@ -18,6 +18,8 @@ pub const SERVICE_LABEL: &str = "tidegate.io/service";
 pub const RUN_ANNOTATION: &str = "tidegate.io/run";
 /// Annotation on a ControllerRevision: an ordinal that rises with each promotion; the largest is the last proven.
 pub const PROVEN_ANNOTATION: &str = "tidegate.io/last-proven";
+/// Annotation on a ControllerRevision that was deleted and made again from its Deployment, with the server's defaults.
+pub const REMADE_ANNOTATION: &str = "tidegate.io/remade";
 /// Annotation on a revision's Deployment: digest of the source it was made from.
 pub const SOURCE_ANNOTATION: &str = "tidegate.io/source-generation";
 /// Annotation on a Rollout: let go of everything at once when it is deleted.

@@ -145,6 +145,8 @@ reasons! {
     ServiceMissing => "Create the Service, or correct spec.traffic.services",
     /// A Service cannot be used.
     ServiceUnusable,
+    /// Policies name the application's Service and are not in force for the revision under test.
+    BackendPolicyNotCarried => "Let the route or the pods say what the revision under test needs of them; only BackendTLSPolicies are copied",
     /// Endpoints of the Service belong to somebody else.
     ForeignEndpoints => "Give the other workload labels of its own",
     /// Another Rollout names the same Service.

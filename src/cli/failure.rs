@@ -107,6 +107,9 @@ impl Failure {
             Self::Measure { .. } | Self::NoProvider { .. } => Some(
                 "Name a server that answers from here with --prometheus URL, or give --rps and --error-ratio".into(),
             ),
+            Self::Controller(crate::controller::RunError::Listen { .. }) => {
+                Some("Another program listens there: choose another address with --listen".into())
+            }
             Self::File { .. } | Self::Invalid { .. } | Self::Replay { .. } => None,
             Self::Api { .. } | Self::Refused { .. } | Self::Controller(_) | Self::Write(_) | Self::ReaderGone => None,
         }

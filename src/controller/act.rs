@@ -13,6 +13,7 @@
 
 mod intents;
 mod objects;
+mod policies;
 mod revisions;
 mod routes;
 mod runs;

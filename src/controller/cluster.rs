@@ -13,15 +13,21 @@ pub struct Kind {
     pub kind: &'static str,
     pub plural: &'static str,
     pub namespaced: bool,
+    /// Not every cluster serves it: one that does not has no objects of it.
+    pub optional: bool,
 }
 
 impl Kind {
     const fn namespaced(group: &'static str, version: &'static str, kind: &'static str, plural: &'static str) -> Self {
-        Self { group, version, kind, plural, namespaced: true }
+        Self { group, version, kind, plural, namespaced: true, optional: false }
+    }
+
+    const fn optional(group: &'static str, version: &'static str, kind: &'static str, plural: &'static str) -> Self {
+        Self { group, version, kind, plural, namespaced: true, optional: true }
     }
 
     const fn cluster(group: &'static str, version: &'static str, kind: &'static str, plural: &'static str) -> Self {
-        Self { group, version, kind, plural, namespaced: false }
+        Self { group, version, kind, plural, namespaced: false, optional: false }
     }
 }
 
@@ -43,6 +49,22 @@ pub const ENDPOINT_SLICE: Kind = Kind::namespaced("discovery.k8s.io", "v1", "End
 pub const HPA: Kind = Kind::namespaced("autoscaling", "v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers");
 pub const HTTP_ROUTE: Kind = Kind::namespaced("gateway.networking.k8s.io", "v1", "HTTPRoute", "httproutes");
 pub const GRPC_ROUTE: Kind = Kind::namespaced("gateway.networking.k8s.io", "v1", "GRPCRoute", "grpcroutes");
+
+pub const BACKEND_TLS_POLICY: Kind =
+    Kind::optional("gateway.networking.k8s.io", "v1", "BackendTLSPolicy", "backendtlspolicies");
+/// The version before Gateway API 1.4.
+pub const BACKEND_TLS_POLICY_V1ALPHA3: Kind =
+    Kind::optional("gateway.networking.k8s.io", "v1alpha3", "BackendTLSPolicy", "backendtlspolicies");
+pub const BACKEND_TRAFFIC_POLICY: Kind =
+    Kind::optional("gateway.networking.x-k8s.io", "v1alpha1", "XBackendTrafficPolicy", "xbackendtrafficpolicies");
+pub const DESTINATION_RULE: Kind = Kind::optional("networking.istio.io", "v1", "DestinationRule", "destinationrules");
+pub const SERVICE_PROFILE: Kind = Kind::optional("linkerd.io", "v1alpha2", "ServiceProfile", "serviceprofiles");
+
+/// Policies that are copied for a revision's Services; only one version of a kind holds the objects of a pass.
+pub const COPIED_POLICIES: [Kind; 2] = [BACKEND_TLS_POLICY, BACKEND_TLS_POLICY_V1ALPHA3];
+/// Policies that may name a Service.
+pub const POLICIES: [Kind; 5] =
+    [BACKEND_TLS_POLICY, BACKEND_TLS_POLICY_V1ALPHA3, BACKEND_TRAFFIC_POLICY, DESTINATION_RULE, SERVICE_PROFILE];
 
 /// What to change of an object.
 #[derive(Clone, Debug, PartialEq)]
@@ -73,7 +95,7 @@ pub enum ClusterError {
 #[async_trait]
 pub trait Cluster: Send + Sync {
     async fn get(&self, kind: Kind, namespace: &str, name: &str) -> Result<Option<Value>, ClusterError>;
-    /// `selector` is a label selector; empty lists all.
+    /// `selector` is a label selector; empty lists all. An optional kind that is not served has no objects.
     async fn list(&self, kind: Kind, namespace: &str, selector: &str) -> Result<Vec<Value>, ClusterError>;
     /// With `dry_run` nothing is stored; field validation is strict.
     async fn create(&self, kind: Kind, namespace: &str, document: &Value, dry_run: bool)

@@ -88,6 +88,9 @@ impl State {
     fn store(&mut self, verb: &str, id: Id, mut document: Value) -> Value {
         self.version += 1;
         document["metadata"]["resourceVersion"] = json!(self.version.to_string());
+        if document["metadata"]["uid"].is_null() {
+            document["metadata"]["uid"] = json!(format!("uid-{}", self.version));
+        }
         self.writes.push(format!("{verb} {} {}", id.0.kind, id.2));
         self.objects.insert(id, document.clone());
         document

@@ -9,9 +9,9 @@ use futures::future::join_all;
 use serde_json::Value;
 
 use super::{
-    ACTION, ANALYSIS_TEMPLATE, CLUSTER_ANALYSIS_TEMPLATE, CONTROLLER_REVISION, Cluster, ClusterError, DEPLOYMENT,
-    ENDPOINT_SLICE, GRPC_ROUTE, HPA, HTTP_ROUTE, Kind, METRICS_PROVIDER, NAMESPACE, POD, ROLLOUT, RUN, SERVICE,
-    SERVICE_NAME_LABEL,
+    ACTION, ANALYSIS_TEMPLATE, BACKEND_TLS_POLICY, BACKEND_TLS_POLICY_V1ALPHA3, CLUSTER_ANALYSIS_TEMPLATE,
+    CONTROLLER_REVISION, Cluster, ClusterError, DEPLOYMENT, ENDPOINT_SLICE, GRPC_ROUTE, HPA, HTTP_ROUTE, Kind,
+    METRICS_PROVIDER, NAMESPACE, POD, POLICIES, ROLLOUT, RUN, SERVICE, SERVICE_NAME_LABEL,
 };
 use crate::{
     api::ROLLOUT_LABEL,
@@ -25,6 +25,9 @@ const NAMED_FOREIGN_PODS: usize = 3;
 pub type Read<T> = Result<T, ClusterError>;
 /// Answers to reads of single objects.
 pub type Objects = BTreeMap<(Kind, String), Read<Option<Value>>>;
+
+/// Answers to lists of policies.
+pub type Policies = BTreeMap<Kind, Read<Vec<Value>>>;
 
 /// What the API server answered.
 #[derive(Debug)]
@@ -51,6 +54,8 @@ pub struct Gathered {
     pub slices: Read<Vec<Value>>,
     /// The application's Services, one with the preview's name, routes, templates of metrics.
     pub objects: Objects,
+    /// With a managed route: the namespace's policies that may name a Service.
+    pub policies: Policies,
     /// Runs of other Rollouts that the routes are annotated with, by name.
     pub other_runs: Objects,
     /// Some pods behind the Services that are nobody's of this Rollout.
@@ -89,8 +94,8 @@ pub async fn gather(cluster: &dyn Cluster, rollout: Value) -> Read<Gathered> {
     let own_names = own_services.iter().flatten().map(object::name);
     let names: BTreeSet<&str> = named_services(spec, &runs).into_iter().chain(own_names).collect();
     let endpoints = endpoints(cluster, ns, &names, &ours, source.as_ref());
-    let ((slices, pods, source_pods), objects) =
-        futures::join!(endpoints, get_all(cluster, ns, mentioned(spec, &runs)));
+    let ((slices, pods, source_pods), objects, policies) =
+        futures::join!(endpoints, get_all(cluster, ns, mentioned(spec, &runs)), policies(cluster, ns, spec, &runs));
 
     let known: BTreeSet<&str> = runs.iter().map(object::name).collect();
     let users = objects.values().flatten().flatten().flat_map(marks);
@@ -113,10 +118,27 @@ pub async fn gather(cluster: &dyn Cluster, rollout: Value) -> Read<Gathered> {
         providers,
         slices,
         objects,
+        policies,
         other_runs,
         foreign_pods,
         rollout,
     })
+}
+
+/// Policies are followed to the Services of revisions, which only a managed route needs.
+async fn policies(cluster: &dyn Cluster, namespace: &str, spec: &Value, runs: &[Value]) -> Policies {
+    let routed =
+        !items(spec, "/traffic/routes").is_empty() || open(runs).any(|run| !items(run, "/spec/routes").is_empty());
+    if !routed {
+        return Policies::new();
+    }
+    let reads = POLICIES.map(|kind| async move { (kind, cluster.list(kind, namespace, "").await) });
+    let mut policies: Policies = join_all(reads).await.into_iter().collect();
+    // A server that serves both versions shows every object in both.
+    if policies.get(&BACKEND_TLS_POLICY).is_some_and(|read| read.as_ref().is_ok_and(|found| !found.is_empty())) {
+        policies.remove(&BACKEND_TLS_POLICY_V1ALPHA3);
+    }
+    policies
 }
 
 /// EndpointSlices of these Services, and after them the pods: an endpoint's pod is then among them even if it is new.

@@ -2,8 +2,12 @@
 //!
 //! It deliberately does not retry: kube's own policy would repeat a write for minutes, and a write that timed out has an
 //! unknown result that only a new look can tell. It keeps no cache: reads without a resourceVersion are consistent.
+//! All that it remembers is which optional kinds are not served.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use async_trait::async_trait;
 use axum::http;
@@ -15,7 +19,7 @@ use kube::{
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::{Cluster, ClusterError, Kind, Metrics, Patch};
+use super::{Cluster, ClusterError, Kind, Metrics, Patch, Unserved};
 use crate::api::FIELD_MANAGER;
 
 /// Limit for one request. Longer, and one stuck connection holds a Rollout's abort back; shorter, and a slow admission
@@ -27,6 +31,7 @@ const REQUEST_LIMIT: Duration = Duration::from_secs(5);
 pub struct Live {
     client: Client,
     metrics: Arc<Metrics>,
+    unserved: Arc<Unserved>,
 }
 
 /// Why there is no document.
@@ -39,7 +44,7 @@ impl Live {
     /// A cluster that never repeats a request by itself.
     pub fn new(mut config: Config, metrics: Arc<Metrics>) -> Result<Self, kube::Error> {
         config.default_retry = false;
-        Ok(Self { client: Client::try_from(config)?, metrics })
+        Ok(Self { client: Client::try_from(config)?, metrics, unserved: Arc::default() })
     }
 
     async fn send<T: DeserializeOwned>(
@@ -79,12 +84,19 @@ impl Cluster for Live {
     }
 
     async fn list(&self, kind: Kind, namespace: &str, selector: &str) -> Result<Vec<Value>, ClusterError> {
+        if self.unserved.knows(kind, Instant::now()) {
+            return Ok(Vec::new());
+        }
         let params = if selector.is_empty() { ListParams::default() } else { ListParams::default().labels(selector) };
         match self.send::<Value>(Request::new(path(kind, namespace)).list(&params)).await {
             Ok(mut list) => match list.get_mut("items").map(Value::take) {
                 Some(Value::Array(items)) => Ok(items.into_iter().map(|item| typed(kind, item)).collect()),
                 _ => Err(read_error(object(kind, namespace, ""), Answer::Lost("the answer is not a list".into()))),
             },
+            Err(Answer::Said(status)) if kind.optional && names_no_kind(&status) => {
+                self.unserved.learn(kind, Instant::now());
+                Ok(Vec::new())
+            }
             Err(answer) => Err(read_error(object(kind, namespace, ""), answer)),
         }
     }
@@ -198,6 +210,11 @@ fn names_absent_object(status: &Status) -> bool {
         && status.details.as_ref().is_some_and(|details| !details.name.is_empty())
 }
 
+/// A 404 about no object: the kind is not served. An API server that does not know its own kinds yet answers 503.
+fn names_no_kind(status: &Status) -> bool {
+    status.code == 404 && !names_absent_object(status)
+}
+
 fn read_error(object: String, answer: Answer) -> ClusterError {
     match answer {
         Answer::Said(status) => ClusterError::Unavailable { object, message: said(&status) },
@@ -272,6 +289,21 @@ mod tests {
             (status(503, "", "a"), ClusterError::Unavailable { object: object(), message: "m".into() }),
         ] {
             assert_eq!(write_error(object(), answer), expected);
+        }
+    }
+
+    #[test]
+    fn a_404_that_names_no_object_is_about_the_kind() {
+        let page = Status::failure("404 page not found", "Failed to parse error data").with_code(404);
+        for (answer, expected) in [
+            (Answer::Said(Box::new(page)), true),
+            (status(404, "NotFound", ""), true),
+            (status(404, "NotFound", "a"), false),
+            (status(403, "Forbidden", ""), false),
+            (status(503, "", ""), false),
+        ] {
+            let Answer::Said(status) = answer else { panic!("no status") };
+            assert_eq!(names_no_kind(&status), expected, "{status:?}");
         }
     }
 

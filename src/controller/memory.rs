@@ -12,7 +12,7 @@ use std::{
 use super::Key;
 use crate::{
     api::{Reason, RolloutRunStatus},
-    engine::{Fact, Revision, RevisionView},
+    engine::{Fact, PolicyView, Revision, RevisionView},
 };
 
 /// Most that one pass credits. A process that was stopped or cut off for an hour has not watched for an hour: were more
@@ -32,6 +32,8 @@ pub struct Memory {
     hold: Option<(Reason, u64)>,
     /// The revisions as they were last seen: going back must not wait for a list of pods that cannot be read.
     pub revisions: Option<BTreeMap<Revision, RevisionView>>,
+    /// The policies that do not follow, as they were last seen.
+    pub not_carried: Vec<PolicyView>,
     /// Passes in a row that ended early.
     pub failures: u32,
 }

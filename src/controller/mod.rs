@@ -25,6 +25,7 @@ mod settle;
 #[cfg(test)]
 mod tests;
 mod triggers;
+mod unserved;
 
 pub use cluster::*;
 pub use key::Key;
@@ -47,3 +48,4 @@ use pace::Pace;
 use serve::Health;
 use settle::{Outcome, settle};
 use triggers::Triggers;
+use unserved::Unserved;

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use jiff::{Timestamp, Unit};
+use jiff::{RoundMode, Timestamp, TimestampRound, Unit};
 
 /// When a pass began.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -19,9 +19,11 @@ impl Moment {
     /// Now, with monotonic time counted from `start`.
     pub fn since(start: Instant) -> Self {
         let now = Timestamp::now();
+        // Cut off, not rounded: a record is never ahead of the clock.
+        let whole_seconds = TimestampRound::new().smallest(Unit::Second).mode(RoundMode::Trunc);
         Self {
             millis: u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX),
-            text: now.round(Unit::Second).unwrap_or(now).to_string(),
+            text: now.round(whole_seconds).unwrap_or(now).to_string(),
             serial: u64::try_from(now.as_nanosecond()).unwrap_or_default(),
         }
     }

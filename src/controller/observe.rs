@@ -6,6 +6,7 @@
 mod actions;
 mod analysis;
 mod order;
+mod policies;
 mod refusals;
 mod revisions;
 mod rollout;
@@ -20,7 +21,8 @@ pub use order::{Evaluation, seconds};
 pub use revisions::source_template;
 
 use super::{
-    ACTION, CONTROLLER_REVISION, ClusterError, DEPLOYMENT, Documents, Gathered, Memory, Moment, ROLLOUT, RUN, SERVICE,
+    ACTION, CONTROLLER_REVISION, COPIED_POLICIES, ClusterError, DEPLOYMENT, Documents, Gathered, Memory, Moment,
+    ROLLOUT, RUN, SERVICE,
 };
 use crate::{
     api::RunPhase,
@@ -55,6 +57,7 @@ pub fn observe(
     let referenced = gathered.source.iter().flatten().flatten().next();
     let template = source_template(&gathered.rollout, referenced);
     let refusals = refusals::all(&gathered, &rollout, template.as_ref(), &services, &routes);
+    let not_carried = policies::not_carried(&gathered, &services, memory);
     let evaluation = open.and_then(|run| order::evaluation(&gathered, &rollout, run, &runs, &routes.ports));
     let mut unread = Vec::new();
     let actions = actions::views(&gathered, &mut unread);
@@ -77,6 +80,7 @@ pub fn observe(
             .as_ref()
             .map_or_else(|_| Vec::new(), |all| actions::spent(all, &rollout.name, &now.text)),
         refusals: refusals.found,
+        not_carried,
         dry_run,
         analysis: analysis::resolve(&gathered),
         evidence,
@@ -105,6 +109,9 @@ fn documents(gathered: &Gathered) -> Documents {
         documents.put_all(kind, read.iter().flatten());
     }
     documents.put_all(DEPLOYMENT, gathered.source.iter().flatten().flatten());
+    for (kind, read) in gathered.policies.iter().filter(|(kind, _)| COPIED_POLICIES.contains(kind)) {
+        documents.put_all(*kind, read.iter().flatten());
+    }
     for ((kind, _), read) in &gathered.objects {
         documents.put_all(*kind, read.iter().flatten());
     }

@@ -144,7 +144,7 @@ async fn config(kubeconfig: Option<PathBuf>, context: Option<String>) -> Result<
 
 fn start_log(json: bool, filter: &str) {
     // The client's own warnings repeat what the passes say with the object's name.
-    let filter = tracing_subscriber::EnvFilter::new(format!("{filter},kube_client=error"));
+    let filter = tracing_subscriber::EnvFilter::new(format!("{filter},kube_client=off"));
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)

@@ -1,5 +1,7 @@
 //! The shell against a small cluster in memory: what a failed read, a conflict and a refused write lead to.
 
+mod policies;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,

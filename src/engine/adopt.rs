@@ -162,7 +162,7 @@ pub(super) fn clear_stray(draft: &mut Draft, stable: &str, revision: &str, view:
         } else if pods.pods_with_terminating == 0 {
             draft.act(Action::DeleteDeployment { revision: revision.to_owned() });
         }
-    } else if !view.services.is_empty() {
+    } else if !view.is_without_services() {
         draft.act(Action::DeleteServices { revision: revision.to_owned() });
     }
 }

@@ -1,8 +1,8 @@
 //! One decision: which of the few situations a Rollout is in, and the pass that belongs to it.
 
 use super::{
-    Action, Decision, Draft, RunView, RunWrite, World, active::Active, project::Situation, project::last_proven, rest,
-    restore, retire, start, stepping,
+    Action, Decision, Draft, RunView, RunWrite, World, active::Active, project::Situation, project::last_proven,
+    records, rest, restore, retire, start, stepping,
 };
 use crate::api::{Phase, Reason, RolloutRunStatus, RunOutcome, RunPhase, is_run_of, revision_of_run};
 
@@ -48,6 +48,9 @@ fn look(world: &World, draft: &mut Draft) -> Situation {
         draft.wake(0);
         return Situation::new(Phase::Progressing, Reason::StateLost, "a run's record was lost; going back");
     }
+    if let Some(situation) = restore::leftovers(draft) {
+        return situation;
+    }
     if world.rollout.deleting { restore::pass(draft) } else { rest::pass(draft) }
 }
 
@@ -69,6 +72,7 @@ fn active(world: &World, draft: &mut Draft, run: &RunView, recorded: bool) -> Si
     if let Some(evidence) = &world.evidence {
         state.status.evidence = Some(evidence.record.clone());
     }
+    records::keep(&state, draft);
     let situation = match state.status.phase {
         RunPhase::Stepping | RunPhase::Soaking => stepping::pass(&mut state, draft),
         RunPhase::Finishing => retire::finish(&mut state, draft),

@@ -15,6 +15,7 @@ mod prepare;
 mod problems;
 mod project;
 mod record;
+mod records;
 mod rest;
 mod restore;
 mod retire;

@@ -96,18 +96,33 @@ fn not_named(active: &Active, draft: &mut Draft, raise: bool) -> Option<Waiting>
         let message = format!("the canary's backend is being named in {} {} at weight 0", route.kind, route.name);
         return Some(Waiting::new(Reason::Preparing, false, message));
     }
-    let refused = active.world.routes.iter().find_map(|route| {
-        let state = route.state.known()?;
-        (!state.accepted).then(|| (route, state.waiting_for.clone()))
-    });
+    let refused = unaccepted(active);
     let warm = draft.has_held(Fact::Named, refused.is_none(), active.spec.warm.as_millis());
-    if let Some((route, parent)) = refused {
-        let parent = parent.unwrap_or_else(|| "its parent".into());
-        let message = format!("{} {} waits for {parent}", route.kind, route.name);
-        return Some(Waiting::new(Reason::WaitingForRoute, true, message));
+    if refused.is_some() {
+        return refused;
     }
     let message = format!("the canary's backend is accepted at weight 0 and warms for {}", active.spec.warm);
     (!warm && active.status.weight == Percent::ZERO).then(|| Waiting::new(Reason::Preparing, false, message))
+}
+
+/// The first route that bears the run's mark and that its parents have not accepted as it is.
+pub(super) fn unaccepted(active: &Active) -> Option<Waiting> {
+    let message = active.world.routes.iter().find_map(|route| {
+        let state = route.state.known().filter(|state| !state.accepted && state.run.is_some())?;
+        let parent = state.waiting_for.as_deref().unwrap_or("its parent");
+        let twin = active.world.routes.iter().find(|other| other.name == route.name && other.kind != route.kind);
+        let message = format!("{} {} waits for {parent}", route.kind, route.name);
+        Some(match twin.filter(|_| state.parent_silent) {
+            // Contour 1.33 keeps what it has to report by name alone, so one of the two is never reported on.
+            Some(twin) => format!(
+                "{message}; {} {} has the same name, and some controllers then report on one of the two only: give one of \
+                 them another name",
+                twin.kind, twin.name
+            ),
+            None => message,
+        })
+    })?;
+    Some(Waiting::new(Reason::WaitingForRoute, true, message))
 }
 
 fn others_behind_service(active: &Active, _: &mut Draft, raise: bool) -> Option<Waiting> {

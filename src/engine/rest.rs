@@ -7,7 +7,7 @@ use super::{
     active::Active,
     adopt, course, intent,
     project::{Completed, Situation, last_proven},
-    start,
+    records, start,
 };
 use crate::api::{ActionType, Phase, Reason, RunOutcome};
 
@@ -43,7 +43,12 @@ pub(super) fn pass(draft: &mut Draft) -> Situation {
         draft.wake(0);
         return Situation::new(Phase::Progressing, Reason::Adopting, format!("spec.replicas is set to {replicas}"));
     };
-    let Some((stable, view)) = last_proven(world) else { return adopt::pass(draft, source, replicas) };
+    let Some((stable, view)) = last_proven(world) else {
+        return match records::left_serving(world) {
+            Some(revision) => records::restore(draft, revision),
+            None => adopt::pass(draft, source, replicas),
+        };
+    };
     upkeep(draft, stable, view, replicas);
     let taken_over = adopt::keep_taken_over(draft, source, stable, view, replicas);
     if source.revision != *stable {

@@ -3,10 +3,11 @@
 //! A run is aborted or finished before; this is what is left to do at rest.
 
 use super::{
-    Action, Draft, Fact, SOURCE_PODS, Seen, World,
+    Action, Draft, Fact, RouteEdit, SOURCE_PODS, Seen, World,
     project::{Situation, last_proven},
+    record::weight_total,
 };
-use crate::api::{Phase, Reason};
+use crate::api::{Percent, Phase, Reason, revision_of_run};
 
 /// A deletion that takes longer is said in a condition.
 const OVERDUE_MILLIS: u64 = 15 * 60 * 1_000;
@@ -24,6 +25,36 @@ pub(super) fn pass(draft: &mut Draft) -> Situation {
     }
     draft.act(Action::RemoveFinalizer);
     Situation::new(Phase::Terminating, Reason::Deleted, "everything is restored")
+}
+
+/// What a lost run has left in routes and Services, with no revision that could still serve: it is taken out before anything
+/// else. None: there is nothing.
+pub(super) fn leftovers(draft: &mut Draft) -> Option<Situation> {
+    let world = draft.world;
+    let has_pods = world.revisions.values().any(|view| view.deployment.is_some());
+    if last_proven(world).is_some() || has_pods {
+        return None;
+    }
+    let total = world.rollout.spec.as_ref().map_or(100, |spec| weight_total(spec.steps.iter().map(|step| step.weight)));
+    let mut left = None;
+    for route in &world.routes {
+        let Seen::Known(state) = &route.state else { continue };
+        let Some((run, canary)) = state.run.as_ref().and_then(|run| Some((run, revision_of_run(run)?))) else {
+            continue;
+        };
+        left = Some(format!("{} {} gets its owner's form again", route.kind, route.name));
+        let edit = if state.canary.largest() > Percent::ZERO {
+            RouteEdit::Weight { share: Percent::ZERO }
+        } else {
+            RouteEdit::Drop { run: run.clone() }
+        };
+        let (original, canary) = (Box::new(state.original.clone()), canary.to_owned());
+        draft.act(Action::Route { original, canary, total, edit });
+    }
+    let left = left.or_else(|| unpin(draft))?;
+    draft.wake(0);
+    let phase = if world.rollout.deleting { Phase::Terminating } else { Phase::Progressing };
+    Some(Situation::new(phase, Reason::StateLost, left))
 }
 
 /// A deletion that does not come to its end is said: the finalizer stays until somebody decides.
@@ -104,7 +135,7 @@ fn clear(draft: &mut Draft) -> Option<String> {
             Some(pods) if pods.desired > 0 => draft.act(Action::Scale { revision, replicas: 0 }),
             Some(pods) if pods.pods_with_terminating == 0 => draft.act(Action::DeleteDeployment { revision }),
             Some(_) => {}
-            None if !view.services.is_empty() => draft.act(Action::DeleteServices { revision }),
+            None if !view.is_without_services() => draft.act(Action::DeleteServices { revision }),
             None => draft.act(Action::DeleteRecord { revision }),
         }
     }

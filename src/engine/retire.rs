@@ -10,8 +10,9 @@ use super::{
     course,
     draft::{ACTIVE_POLL_MILLIS, Draft, SHORT_POLL_MILLIS},
     intent,
-    prepare::SETTLE_MILLIS,
+    prepare::{self, SETTLE_MILLIS},
     project::{Completed, Situation, last_proven, outcome_reason},
+    records,
     stepping::of_run,
 };
 use crate::{
@@ -23,6 +24,9 @@ use crate::{
 const ENOUGH_STABLE: Percent = Percent::whole(70);
 /// After this time a Fail gives all traffic back as soon as one stable pod is ready: some answers beat bad ones.
 const PATIENCE_MILLIS: u64 = 60_000;
+/// A parent that reports nothing for this long holds the end of the run, which is then said. Shorter, and every busy
+/// controller is news; longer, and a run that hangs looks like one that works.
+const SILENT_MILLIS: u64 = 30_000;
 
 /// One pass of a run that goes back to stable.
 pub(super) fn go_back(active: &mut Active, draft: &mut Draft) -> Situation {
@@ -39,7 +43,7 @@ pub(super) fn go_back(active: &mut Active, draft: &mut Draft) -> Situation {
     course::preview(active, draft);
     let (winner, loser) = (active.spec.stable.clone(), active.spec.canary.clone());
     let gone = target == Percent::ZERO && retire(active, draft, &winner, &loser);
-    if gone && !active.moved {
+    if gone && !active.moved && records::are_kept(active) {
         let ending = active.status.ending.unwrap_or(RunOutcome::Aborted);
         end(active, draft, ending);
         return super::rest::after_run(active, ending);
@@ -51,9 +55,20 @@ pub(super) fn go_back(active: &mut Active, draft: &mut Draft) -> Situation {
         let message = format!("{ready} of {full} stable pods ready: the canary keeps weight {target} until more are");
         situation.extra.push(("AbortIncomplete", Reason::AbortIncomplete, message));
     }
+    say_unaccepted(active, draft, &mut situation);
     situation.completed = Some(Completed::Open);
     situation.weight = Some(active.largest_share());
     situation
+}
+
+/// Nothing is removed before its weight 0 is accepted: what is waited for is said once it takes long.
+fn say_unaccepted(active: &Active, draft: &mut Draft, situation: &mut Situation) {
+    let unaccepted = prepare::unaccepted(active);
+    if draft.has_held(Fact::ParentSilent, unaccepted.is_some(), SILENT_MILLIS)
+        && let Some(waiting) = unaccepted
+    {
+        situation.extra.push(("RouteNotAccepted", Reason::RouteNotAccepted, waiting.message));
+    }
 }
 
 /// The share that the canary keeps while too few stable pods are ready: none as soon as 70 % of them are.
@@ -97,12 +112,12 @@ pub(super) fn finish(active: &mut Active, draft: &mut Draft) -> Situation {
     let (winner, loser) = (active.spec.canary.clone(), active.spec.stable.clone());
     service_has_drained(active, draft);
     if active.moved || active.world.services.iter().any(|service| service.state.is_absent()) {
-        return finishing(active);
+        return finishing(active, draft);
     }
     course::keep(active, draft, &winner, active.full);
     course::preview(active, draft);
     if !mark_proven(active, draft, &winner) {
-        return finishing(active);
+        return finishing(active, draft);
     }
     flip(active, draft, &winner);
     let flipped = draft.has_held(Fact::Flipped, is_flipped(active, &winner), SETTLE_MILLIS);
@@ -115,10 +130,10 @@ pub(super) fn finish(active: &mut Active, draft: &mut Draft) -> Situation {
         end(active, draft, RunOutcome::Promoted);
         return super::rest::after_run(active, RunOutcome::Promoted);
     }
-    finishing(active)
+    finishing(active, draft)
 }
 
-fn finishing(active: &Active) -> Situation {
+fn finishing(active: &Active, draft: &mut Draft) -> Situation {
     let message = format!("revision {} is promoted; routes and Services get their owners' form", active.spec.canary);
     let mut situation = of_run(active, Phase::Finishing, Reason::Finishing, message);
     // A newer template is another release, whose outcome is open.
@@ -126,6 +141,7 @@ fn finishing(active: &Active) -> Situation {
     situation.completed = Some(if newer { Completed::Open } else { Completed::As(RunOutcome::Promoted) });
     situation.serving = !newer;
     situation.weight = Some(Percent::FULL);
+    say_unaccepted(active, draft, &mut situation);
     situation
 }
 
@@ -134,6 +150,10 @@ fn mark_proven(active: &Active, draft: &mut Draft, winner: &str) -> bool {
     let latest = last_proven(active.world);
     if latest.is_some_and(|(revision, _)| revision == winner) {
         return true;
+    }
+    if !active.canary().is_some_and(|canary| canary.recorded) {
+        // Without a record nothing can be written on it; a deletion does not wait for one.
+        return active.world.rollout.deleting;
     }
     let ordinal = latest.and_then(|(_, view)| view.proven).unwrap_or(0) + 1;
     draft.act(Action::MarkProven { revision: winner.to_owned(), ordinal });
@@ -179,7 +199,7 @@ fn retire(active: &Active, draft: &mut Draft, winner: &str, loser: &str) -> bool
         drop_refs(active, draft);
     }
     let dropped = draft.has_held(Fact::Dropped, is_dropped(active), drain);
-    let services_left = active.canary().is_some_and(|canary| !canary.services.is_empty());
+    let services_left = active.canary().is_some_and(|canary| !canary.is_without_services());
     if dropped && services_left {
         draft.act(Action::DeleteServices { revision: active.spec.canary.clone() });
     }

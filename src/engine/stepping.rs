@@ -3,6 +3,7 @@
 //! Going back comes first and needs no evidence, no gate and no bake; going on needs every input known.
 
 use super::{
+    PolicyView,
     active::Active,
     contention, course,
     draft::{ACTIVE_POLL_MILLIS, Draft, SHORT_POLL_MILLIS},
@@ -18,6 +19,9 @@ use crate::{
     },
     stats::Judgement,
 };
+
+/// Policies that a condition names: a sentence is read, a list of them is not.
+const NAMED_POLICIES: usize = 5;
 
 /// One pass over a run in its steps or its soak: at most one transition, then the actions that follow from the record.
 pub(super) fn pass(active: &mut Active, draft: &mut Draft) -> Situation {
@@ -151,7 +155,11 @@ fn late(active: &mut Active, draft: &mut Draft) {
     let (reason, what) = match waiting {
         Some(waiting) if waiting.reason == Reason::WaitingForRoute => (Reason::RouteNotAccepted, waiting.message),
         Some(waiting) => (Reason::NotReady, waiting.message),
-        None => (Reason::RouteNotAccepted, format!("weight {} was not accepted", active.status.weight)),
+        None => {
+            let waiting = prepare::unaccepted(active).map(|waiting| waiting.message);
+            let what = waiting.unwrap_or_else(|| format!("weight {} was not accepted", active.status.weight));
+            (Reason::RouteNotAccepted, what)
+        }
     };
     active.go_back(RunOutcome::Reverted, reason, format!("{what}; the progress deadline of {most} is over"));
 }
@@ -321,7 +329,8 @@ fn promote(active: &mut Active, message: String) {
 fn situation(active: &Active, draft: &mut Draft, waiting: Option<Waiting>) -> Situation {
     let settled = active.status.settled_at.is_some();
     let blocked = contention::obstacle(active);
-    let waiting = blocked.or(waiting).or_else(|| if settled { leave(active) } else { held_back(active) });
+    let unsettled = || held_back(active).or_else(|| prepare::unaccepted(active));
+    let waiting = blocked.or(waiting).or_else(|| if settled { leave(active) } else { unsettled() });
     let left = bake(active).as_millis().saturating_sub(active.status.credits.bake_millis);
     if settled && left > 0 {
         draft.wake(left);
@@ -357,5 +366,17 @@ pub(super) fn of_run(active: &Active, phase: Phase, reason: Reason, message: imp
     situation.weight = Some(active.status.weight);
     situation.stable = Some(active.spec.stable.clone());
     situation.canary = Some(active.spec.canary.clone());
+    if active.routed() && !active.world.not_carried.is_empty() {
+        let message = not_carried(&active.world.not_carried, &active.spec.canary);
+        situation.extra.push(("BackendPolicyNotCarried", Reason::BackendPolicyNotCarried, message));
+    }
     situation
+}
+
+fn not_carried(policies: &[PolicyView], canary: &str) -> String {
+    let name = |policy: &PolicyView| format!("{} {} (Service {})", policy.kind, policy.name, policy.service);
+    let named = policies.iter().take(NAMED_POLICIES).map(name).collect::<Vec<_>>().join(", ");
+    let more = policies.len().saturating_sub(NAMED_POLICIES);
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    format!("{named}{more}: named by Service, so not in force for the Services of revision {canary}")
 }

@@ -78,6 +78,8 @@ pub struct World {
     pub spent_actions: Vec<String>,
     /// What stands against starting a run (refusals), found by the adapters: all of them.
     pub refusals: Vec<Refusal>,
+    /// Policies that name an application Service and do not follow to a revision's, sorted.
+    pub not_carried: Vec<PolicyView>,
     /// What the dry-run of the source's template said; None: not asked yet.
     pub dry_run: Option<Result<(), String>>,
     /// The analysis with templates and arguments resolved, or what is missing.
@@ -163,8 +165,26 @@ pub struct RevisionView {
     pub deployment: Option<DeploymentView>,
     /// For each application Service that has one: the revision's Service and its ready endpoints (smallest over the ports).
     pub services: BTreeMap<String, u32>,
-    /// The revision's Services differ from the application's in ports or the like.
+    /// The revision's Services differ from the application's in ports or the like, or the copies of policies that they
+    /// need do.
     pub services_stale: bool,
+    /// Copies of policies that were made for its Services.
+    pub policies: u32,
+}
+
+impl RevisionView {
+    /// Nothing of its Services is left to delete.
+    pub fn is_without_services(&self) -> bool {
+        self.services.is_empty() && self.policies == 0
+    }
+}
+
+/// A policy that names an application Service.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct PolicyView {
+    pub kind: String,
+    pub name: String,
+    pub service: String,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -224,8 +244,10 @@ pub struct RouteState {
     pub canary: CanaryRefs,
     /// Every counted parent has accepted the present generation and resolved its refs.
     pub accepted: bool,
-    /// What the first parent that has not accepted says.
+    /// The first parent that has not accepted: its name, what it says of the route, and what to do about it.
     pub waiting_for: Option<String>,
+    /// That parent says nothing of the present generation.
+    pub parent_silent: bool,
     /// ResolvedRefs is False at the present generation.
     pub refs_unresolved: bool,
     /// As it would be frozen now: managed rules and their backends without ours.

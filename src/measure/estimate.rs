@@ -9,8 +9,9 @@ const DAY: i64 = 24 * HOUR;
 const WEEK: i64 = 7 * DAY;
 /// The longest span that is asked for: more would read more samples than servers allow.
 const LONGEST: i64 = 30 * DAY;
-/// The span of the present rate, with less than a day of data.
-pub(super) const PRESENT: i64 = 300;
+/// Spans of the present rate, with less than a day of data.
+const PRESENT: [i64; 4] = [FIVE_MINUTES, 120, 60, 30];
+pub const FIVE_MINUTES: i64 = 300;
 
 /// Growth of all counters that a selector selects; None: there are none, or no number.
 pub(super) async fn growth(
@@ -44,8 +45,20 @@ pub async fn expected_requests(
             return Ok((scaled(grown, span), false));
         }
     }
-    let present = growth(provider, total, PRESENT, 0, at).await?;
-    Ok((scaled(present.unwrap_or(0.0), PRESENT), true))
+    let (grown, span) = present(provider, total, at).await?;
+    Ok((scaled(grown.unwrap_or(0.0), span), true))
+}
+
+/// What counters have grown by, and over which time: the longest of a few that they have been there for.
+pub async fn present(provider: &dyn Provider, total: &str, at: i64) -> Result<(Option<f64>, i64), WhyNot> {
+    for span in PRESENT {
+        let beginning = span / 3;
+        let reaches_back = growth(provider, total, beginning, span - beginning, at).await?.is_some();
+        if reaches_back && let Some(grown) = growth(provider, total, span, 0, at).await? {
+            return Ok((Some(grown), span));
+        }
+    }
+    Ok((growth(provider, total, FIVE_MINUTES, 0, at).await?, FIVE_MINUTES))
 }
 
 /// Stable's ratio in the hour before the run; None: it had no requests.

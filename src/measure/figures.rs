@@ -4,7 +4,7 @@
 //! is judged by these figures.
 
 use super::{
-    estimate::{HOUR, PRESENT, expected_requests, growth},
+    estimate::{FIVE_MINUTES, HOUR, expected_requests, growth, present},
     order::Order,
     provider::{Provider, WhyNot},
     selectors::{Counters, Selectors},
@@ -48,10 +48,13 @@ pub async fn figures(order: &Order, provider: &dyn Provider, window: Span, now: 
     let asked = |why: WhyNot| FiguresError::Asked { metric: metric.clone(), why };
     let total = &selectors.total;
     // Of counters that are younger than an hour only the present is taken: over the hour they would look too slow.
-    let is_old = growth(provider, total, PRESENT, HOUR - PRESENT, now).await.map_err(asked)?.is_some();
-    let span = if is_old { HOUR } else { PRESENT };
-    let all = growth(provider, total, span, 0, now).await.map_err(asked)?.filter(|all| *all > 0.0);
-    let Some(all) = all else {
+    let is_old = growth(provider, total, FIVE_MINUTES, HOUR - FIVE_MINUTES, now).await.map_err(asked)?.is_some();
+    let (all, span) = if is_old {
+        (growth(provider, total, HOUR, 0, now).await.map_err(asked)?, HOUR)
+    } else {
+        present(provider, total, now).await.map_err(asked)?
+    };
+    let Some(all) = all.filter(|all| *all > 0.0) else {
         return Err(FiguresError::NoRequests { metric: metric.clone(), selector: total.clone() });
     };
     let (counted, is_good) = selectors.counted();

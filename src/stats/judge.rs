@@ -320,8 +320,9 @@ fn towards_a_pass(metric: &Counted, compared: &Compared) -> String {
 }
 
 fn counts(Counted { run, .. }: &Counted) -> String {
+    let windows = if run.windows == 1 { "window" } else { "windows" };
     format!(
-        "{:.0} of {:.0} requests of the canary were bad, {:.0} of {:.0} of stable, in {} windows",
+        "{:.0} of {:.0} requests of the canary were bad, {:.0} of {:.0} of stable, in {} {windows}",
         run.canary.bad, run.canary.total, run.control.bad, run.control.total, run.windows
     )
 }

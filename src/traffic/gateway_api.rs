@@ -92,6 +92,17 @@ impl Router for GatewayApi {
         })
     }
 
+    fn without(&self, document: &Value, revision: &str, total: u32) -> Value {
+        let frozen = RunRoute::default();
+        let services = rules::services(document, &frozen, Some(revision));
+        let arms = Arms { namespace: namespace(document), services: &services, canary: Some(revision) };
+        let mut owners = document.clone();
+        for rule in managed(document, &frozen, &arms, total).iter().filter(|rule| is_in_play(rule, &arms)) {
+            owners["spec"]["rules"][rule.index]["backendRefs"] = json!(rule.owners);
+        }
+        owners
+    }
+
     fn read(&self, document: &Value, frozen: &RunRoute, canary: Option<&str>, total: u32) -> RouteState {
         let services = rules::services(document, frozen, canary);
         let arms = Arms { namespace: namespace(document), services: &services, canary };
@@ -103,6 +114,7 @@ impl Router for GatewayApi {
             canary: canary_refs(&managed, &arms),
             accepted: acceptance.accepted,
             waiting_for: acceptance.waiting_for,
+            parent_silent: acceptance.silent,
             refs_unresolved: acceptance.refs_unresolved,
             foreign_change: served.len() != frozen.rules.len() || !served.iter().all(|rule| rule.is_as_frozen()),
             original: RunRoute {

@@ -39,6 +39,9 @@ pub trait Router: Sync {
         total: u32,
     ) -> Result<RunRoute, Vec<Refusal>>;
 
+    /// The route without the backends of a revision that nothing is known of any more.
+    fn without(&self, document: &Value, revision: &str, total: u32) -> Value;
+
     /// How the route stands relative to what was frozen. `canary`: the revision under test; None: no run.
     fn read(&self, document: &Value, frozen: &RunRoute, canary: Option<&str>, total: u32) -> RouteState;
 

@@ -14,9 +14,23 @@ use crate::workload::{
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Acceptance {
     pub accepted: bool,
-    /// What the first parent that has not accepted says.
+    /// The first parent that has not accepted: its name, what it says of the route, and what to do about it.
     pub waiting_for: Option<String>,
+    /// That parent says nothing of the present generation.
+    pub silent: bool,
     pub refs_unresolved: bool,
+}
+
+/// What a parent still owes.
+struct Debt {
+    silent: bool,
+    sentence: String,
+}
+
+impl Debt {
+    const fn silence(sentence: String) -> Self {
+        Self { silent: true, sentence }
+    }
 }
 
 /// The parents that have accepted the route, each as canonical JSON of parentRef and controllerName.
@@ -33,33 +47,50 @@ pub fn acceptance(route: &Value, frozen: &[String]) -> Acceptance {
     let mut result = Acceptance::default();
     for wanted in keys.iter().filter(|wanted| is_wanted_still(route, wanted)) {
         let found = items(route, "/status/parents").iter().find(|parent| key(parent) == **wanted);
-        let problem = match found {
-            None => Some(format!("{} does not report on the route", describe_key(wanted))),
-            Some(parent) => ["Accepted", "ResolvedRefs"].into_iter().find_map(|kind| problem(route, parent, kind)),
+        let debt = match found {
+            None => Some(Debt::silence(format!(
+                "{}, which says nothing of the route: look whether that controller runs and what parentRefs names exists",
+                describe_key(wanted)
+            ))),
+            Some(parent) => ["Accepted", "ResolvedRefs"].into_iter().find_map(|kind| debt(route, parent, kind)),
         };
         result.refs_unresolved |= found.is_some_and(|parent| is_unresolved(route, parent));
-        result.waiting_for = result.waiting_for.or(problem);
+        if let (None, Some(debt)) = (&result.waiting_for, debt) {
+            (result.waiting_for, result.silent) = (Some(debt.sentence), debt.silent);
+        }
     }
     result.accepted = result.waiting_for.is_none();
     result
 }
 
-/// What the parent still owes, as a sentence; None: the condition is True at the present generation.
-fn problem(route: &Value, parent: &Value, kind: &str) -> Option<String> {
-    let describe = || format!("{} of {}", kind, describe(parent));
-    let Some(found) = condition(parent, kind) else { return Some(format!("{} is not reported", describe())) };
+/// What the parent still owes; None: the condition is True at the present generation.
+fn debt(route: &Value, parent: &Value, kind: &str) -> Option<Debt> {
+    let parent_name = describe(parent);
+    let Some(found) = condition(parent, kind) else {
+        let advice = "look at the log of that controller";
+        return Some(Debt::silence(format!("{parent_name}, which does not report {kind}: {advice}")));
+    };
+    let status = text(found, "/status").unwrap_or("Unknown");
+    // What is said of a True is that it is true.
+    let said = if status == "True" { "True".to_owned() } else { format!("{status} ({})", said(found)) };
     let (seen, wanted) = (number(found, "/observedGeneration"), number(route, "/metadata/generation"));
     if seen != wanted {
-        let seen = seen.map_or_else(|| "none".to_owned(), |seen| seen.to_string());
-        let wanted = wanted.unwrap_or(0);
-        return Some(format!("{} is for generation {seen} of the route, which is at {wanted}", describe()));
+        let seen = seen.map_or_else(|| "no generation".to_owned(), |seen| format!("generation {seen}"));
+        return Some(Debt::silence(format!(
+            "{parent_name}: {kind} is {said} for {seen} of the route, which is at {}; if that stays so, look \
+             whether that controller runs and may write the route's status",
+            wanted.unwrap_or(0)
+        )));
     }
-    let status = text(found, "/status").unwrap_or("Unknown");
-    if status == "True" {
-        return None;
-    }
-    let message: String = text(found, "/message").unwrap_or_default().chars().take(200).collect();
-    Some(format!("{} is {status} ({}): {message}", describe(), text(found, "/reason").unwrap_or("no reason")))
+    let advice = "correct what that names, in the route or in its backends";
+    let sentence = format!("{parent_name}: {kind} is {said}; {advice}");
+    (status != "True").then_some(Debt { silent: false, sentence })
+}
+
+/// Reason and message as the controller wrote them.
+fn said(condition: &Value) -> String {
+    let message: String = text(condition, "/message").unwrap_or_default().chars().take(160).collect();
+    format!("{}: {message}", text(condition, "/reason").unwrap_or("no reason"))
 }
 
 fn is_unresolved(route: &Value, parent: &Value) -> bool {

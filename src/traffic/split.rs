@@ -146,7 +146,8 @@ fn share_of(backends: &[Value], arms: &Arms, service: &str) -> Option<Share> {
 pub fn owners_form(now: &[Value], frozen: Option<&[Value]>, arms: &Arms, total: u32) -> Vec<Value> {
     let together = put_together(now, arms);
     let named = arms.are_named_in(now);
-    let Some(frozen) = frozen else { return together };
+    // Nobody knows the owners' scale any more: the smallest numbers with their shares.
+    let Some(frozen) = frozen else { return if named { reduced(together) } else { together } };
     if !alike_but_for_weights(&together, frozen) {
         return if named { owners_scale(together, frozen, total) } else { together };
     }
@@ -199,6 +200,11 @@ fn is_left_over(now: &[Value], frozen: &[Value], arms: &Arms, total: u32) -> boo
     let emptied =
         pairs().any(|(now, frozen)| arms.application(frozen).is_some() && weight(now) == 0 && weight(frozen) > 0);
     consistent && (other_moved || emptied)
+}
+
+fn reduced(backends: Vec<Value>) -> Vec<Value> {
+    let divisor = common_divisor(&backends).max(1);
+    backends.iter().map(|backend| with_weight(backend, weight(backend) / divisor)).collect()
 }
 
 fn same_shares(now: &[Value], frozen: &[Value]) -> bool {

@@ -278,8 +278,9 @@ fn without_any_record_the_canary_is_dropped_by_its_name() {
     let lowered = edited(http(), &at, &nothing, "bcd", 100, &RouteEdit::Weight { share: Percent::ZERO });
     assert_eq!(http().read(&lowered, &nothing, Some("bcd"), 100).canary, CanaryRefs::At(Percent::ZERO));
     let dropped = edited(http(), &lowered, &nothing, "bcd", 100, &drop_edit());
-    let left = json!([{"name": "checkout", "weight": 300}, {"name": "legacy", "weight": 100}]);
+    let left = json!([{"name": "checkout", "weight": 3}, {"name": "legacy", "weight": 1}]);
     assert_eq!(dropped["spec"]["rules"][0]["backendRefs"], left);
+    assert_eq!(http().without(&at, "bcd", 100)["spec"]["rules"][0]["backendRefs"], left);
     assert_eq!(dropped["metadata"].get("annotations"), None);
 }
 

@@ -2,6 +2,7 @@
 //!
 //! No client is in here, and no policy: when to pin, scale or create is the engine's business.
 
+pub mod backend_policy;
 pub mod canonical;
 pub mod deployment;
 pub mod endpoints;

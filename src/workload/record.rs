@@ -10,7 +10,7 @@ use super::{
     object::{self, annotation, label, name, namespace},
     owners::owner_references,
 };
-use crate::api::{PROVEN_ANNOTATION, REVISION_LABEL, ROLLOUT_LABEL, revision_name};
+use crate::api::{PROVEN_ANNOTATION, REMADE_ANNOTATION, REVISION_LABEL, ROLLOUT_LABEL, revision_name};
 
 /// The ControllerRevision of a template. `source_deployment`: the referenced Deployment. `ordinal`: see [`next_ordinal`].
 pub fn build(
@@ -49,10 +49,17 @@ pub fn template_of(record: &Value) -> Option<&Value> {
     record.pointer("/data/template")
 }
 
-/// The stored templates by revision, for [`super::source::revision_of`].
+/// The stored templates by revision, for [`super::source::revision_of`]. One that was made again from a Deployment has the
+/// server's defaults in it and equals nothing that anybody writes: that revision is found by its hash.
 pub fn templates(records: &[Value]) -> BTreeMap<String, Value> {
+    let as_written = records.iter().filter(|record| annotation(record, REMADE_ANNOTATION).is_none());
     let pair = |record| Some((revision_of(record)?.to_owned(), template_of(record)?.clone()));
-    records.iter().filter_map(pair).collect()
+    as_written.filter_map(pair).collect()
+}
+
+/// The record is not the first of its revision: it was deleted, and its template was taken from the Deployment.
+pub fn mark_as_remade(record: &mut Value) {
+    record["metadata"]["annotations"] = json!({REMADE_ANNOTATION: "true"});
 }
 
 /// The ordinal of its promotion; None: it was never promoted, or somebody wrote nonsense.

@@ -27,6 +27,8 @@ pub struct Model {
     pub notes: Vec<String>,
     pub outcomes: Vec<(String, ActionOutcome, String)>,
     pub verdict: Option<Verdict>,
+    /// Kinds of route whose parents say nothing of what is written.
+    pub silent: Vec<&'static str>,
     pub writes: usize,
     pub timeline: Vec<String>,
 }
@@ -82,6 +84,7 @@ impl Model {
             actions: Vec::new(),
             spent_actions: Vec::new(),
             refusals: Vec::new(),
+            not_carried: Vec::new(),
             dry_run: Some(Ok(())),
             analysis: Ok(ResolvedAnalysis::default()),
             evidence: None,
@@ -97,6 +100,7 @@ impl Model {
             notes: Vec::new(),
             outcomes: Vec::new(),
             verdict: None,
+            silent: Vec::new(),
             writes: 0,
             timeline: Vec::new(),
         }
@@ -286,7 +290,11 @@ impl Model {
             Action::ApplyServices { revision } => {
                 self.revision(&revision).services.insert("app".into(), 0);
             }
-            Action::DeleteServices { revision } => self.revision(&revision).services.clear(),
+            Action::DeleteServices { revision } => {
+                let view = self.revision(&revision);
+                view.services.clear();
+                view.policies = 0;
+            }
             Action::MarkProven { revision, ordinal } => self.revision(&revision).proven = Some(ordinal),
             Action::DeleteRecord { revision } => {
                 self.world.revisions.remove(&revision);
@@ -338,7 +346,8 @@ impl Model {
     fn edit(&mut self, original: &RunRoute, edit: RouteEdit) {
         let now = self.millis;
         self.route_changed.insert(original.name.clone(), now);
-        let route = self.world.routes.iter_mut().find(|route| route.name == original.name).unwrap();
+        let same = |route: &&mut RouteView| route.kind == original.kind && route.name == original.name;
+        let route = self.world.routes.iter_mut().find(same).unwrap();
         let Seen::Known(state) = &mut route.state else { panic!("an edit of a route that is not there") };
         state.accepted = false;
         match edit {
@@ -401,6 +410,11 @@ impl Model {
         }
         for route in &mut self.world.routes {
             if let Seen::Known(state) = &mut route.state {
+                if self.silent.contains(&route.kind.as_str()) {
+                    let waits = (!state.accepted).then(|| "Gateway edge: Accepted is for generation 1".to_owned());
+                    (state.waiting_for, state.parent_silent) = (waits, !state.accepted);
+                    continue;
+                }
                 state.accepted |= self.millis >= self.route_changed.get(&route.name).copied().unwrap_or(0) + 500;
             }
         }
@@ -443,6 +457,7 @@ pub fn route(kind: &str, name: &str) -> RouteView {
         canary: CanaryRefs::Absent,
         accepted: true,
         waiting_for: None,
+        parent_silent: false,
         refs_unresolved: false,
         original,
         foreign_change: false,

@@ -1,6 +1,6 @@
-// Package app is the demo application: an HTTP server that answers with its
-// version, a settable share of errors and a settable latency, and that drains
-// on SIGTERM as a well-behaved application does.
+// Package app is the demo application: a server of HTTP and gRPC that answers
+// with its version, a settable share of errors and a settable latency, and that
+// drains on SIGTERM as a well-behaved application does.
 //
 // It deliberately knows nothing of Kubernetes: its whole contract is its
 // environment, its port and its metrics.
@@ -48,7 +48,7 @@ func Main() int {
 func serve(settings Settings, stop <-chan os.Signal) error {
 	// No timeout: it would also close a connection that the gateway has opened and not used yet, and a request that is
 	// just being sent on it would be a failure of ours.
-	server := &http.Server{Handler: New(settings).Handler()}
+	server := &http.Server{Handler: New(settings).Handler(), Protocols: protocols()}
 	failed := make(chan error, len(settings.Addresses))
 	for _, address := range settings.Addresses {
 		listener, err := net.Listen("tcp", address)
@@ -109,10 +109,16 @@ func (app *App) Handler() http.Handler {
 	mux.HandleFunc("/", func(writer http.ResponseWriter, _ *http.Request) {
 		app.answer(writer, app.drawLatency())
 	})
-	return mux
+	return http.HandlerFunc(func(writer http.ResponseWriter, request *http.Request) {
+		if isCall(request) {
+			app.echo(writer, request)
+			return
+		}
+		mux.ServeHTTP(writer, request)
+	})
 }
 
-// answer is the one place that counts a request.
+// answer sends the version, or an error, and counts it.
 func (app *App) answer(writer http.ResponseWriter, latency time.Duration) {
 	begin := time.Now()
 	if latency > 0 {

@@ -24,7 +24,7 @@ type forwardedPort struct {
 func forwardedPorts() []forwardedPort {
 	return []forwardedPort{
 		{what: "the API server", flag: "api-port", inside: apiAddress, preferred: 6443},
-		{what: "the gateway", flag: "gateway-port", inside: gatewayAddress, preferred: 8080},
+		{what: "the gateway", flag: "gateway-port", inside: gatewayAddress, preferred: 8888},
 		{what: "Prometheus", flag: "prometheus-port", inside: prometheusAddress, preferred: 9090},
 	}
 }

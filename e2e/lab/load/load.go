@@ -28,6 +28,7 @@ const mostWorkers = 20_000
 type Options struct {
 	URL      string
 	Host     string
+	GRPC     bool
 	Rate     float64 // requests per second
 	Duration time.Duration
 	Workers  int // most requests in flight
@@ -59,7 +60,8 @@ func Main(args []string) int {
 func parse(args []string) (Options, error) {
 	var options Options
 	flags := flag.NewFlagSet("lab load", flag.ContinueOnError)
-	flags.StringVar(&options.URL, "url", "", "where to send GET requests")
+	flags.StringVar(&options.URL, "url", "", "where to send GET requests; with --grpc its path is /SERVICE/METHOD")
+	flags.BoolVar(&options.GRPC, "grpc", false, "send unary gRPC calls, over HTTP/2 without TLS; codes are then grpc:CODE")
 	flags.StringVar(&options.Host, "host", "", "the Host header, if not the URL's")
 	flags.Float64Var(&options.Rate, "rate", 10, "requests per second")
 	flags.DurationVar(&options.Duration, "duration", 0, "how long; 0 means until a signal")
@@ -131,6 +133,7 @@ func writeEverySecond(finished <-chan struct{}, tally *Tally, path string) error
 type sender struct {
 	client   *http.Client
 	request  *http.Request
+	ask      func() (version, code string)
 	tally    *Tally
 	slots    chan struct{}
 	inFlight sync.WaitGroup
@@ -155,7 +158,13 @@ func newSender(options Options, tally *Tally) (*sender, error) {
 		Timeout:       options.Timeout,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
-	return &sender{client: client, request: request, tally: tally, slots: make(chan struct{}, options.Workers)}, nil
+	s := &sender{client: client, request: request, tally: tally, slots: make(chan struct{}, options.Workers)}
+	s.ask = s.get
+	if options.GRPC {
+		transport.Protocols = onlyHTTP2()
+		s.ask = s.call
+	}
+	return s, nil
 }
 
 // schedule sends request n at start + n/rate. Late wake-ups send all that is due, so the
@@ -187,8 +196,8 @@ func (s *sender) schedule(ctx context.Context, rate float64) {
 	}
 }
 
-// ask sends one request and reads the whole answer: an answer cut short is an error too.
-func (s *sender) ask() (version, code string) {
+// get sends one request and reads the whole answer: an answer cut short is an error too.
+func (s *sender) get() (version, code string) {
 	response, err := s.client.Do(s.request.Clone(context.Background()))
 	if err != nil {
 		return "", "error:" + kind(err)

@@ -1,13 +1,13 @@
-//! Writes to the Rollout itself, and deletions by name.
+//! Writes to the Rollout itself, and what is the same for all objects of our own: applying and deleting one.
 
 use serde_json::{Value, json};
 
 use super::{Change, Changes};
 use crate::{
-    api::FINALIZER,
+    api::{FINALIZER, ROLLOUT_LABEL},
     controller::{Cluster, ClusterError, Documents, Kind, Patch, ROLLOUT},
     engine::World,
-    workload::object::{items, text},
+    workload::object::{items, label, name, text},
 };
 
 /// Adds or removes our finalizer; those of others stay.
@@ -43,6 +43,36 @@ async fn write(cluster: &dyn Cluster, world: &World, rollout: &Value, mut patch:
 pub(super) fn rollout<'d>(world: &World, documents: &'d Documents) -> Result<&'d Value, ClusterError> {
     let missing = || ClusterError::NotFound { object: format!("Rollout {}", world.rollout.name) };
     documents.get(ROLLOUT, &world.rollout.name).ok_or_else(missing)
+}
+
+/// Applies an object of ours, unless what was found `is_so` already. One of the same name that is not ours is left alone.
+pub(super) async fn put_own(
+    cluster: &dyn Cluster,
+    world: &World,
+    documents: &Documents,
+    kind: Kind,
+    wanted: &Value,
+    is_so: impl Fn(&Value) -> bool,
+) -> Changes {
+    let (namespace, name) = (&world.rollout.namespace, name(wanted));
+    let unseen = match documents.get(kind, name) {
+        Some(_) => None,
+        None => cluster.get(kind, namespace, name).await?,
+    };
+    let mut document = wanted.clone();
+    if let Some(found) = documents.get(kind, name).or(unseen.as_ref()) {
+        if label(found, ROLLOUT_LABEL) != Some(&world.rollout.name) {
+            let message =
+                format!("a {} of this name exists and does not belong to Rollout {}", kind.kind, world.rollout.name);
+            return Err(ClusterError::Refused { object: format!("{} {name}", kind.kind), message });
+        }
+        if is_so(found) {
+            return Ok(Vec::new());
+        }
+        document["metadata"]["resourceVersion"] = found["metadata"]["resourceVersion"].clone();
+    }
+    let written = cluster.patch(kind, namespace, name, "", &Patch::Apply { document, force: true }).await?;
+    Ok(vec![Change::Put(kind, written)])
 }
 
 /// Deletes the object that was seen; one that was not is gone.

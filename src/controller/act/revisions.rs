@@ -11,6 +11,7 @@ use crate::{
         deployment,
         object::{self, label, text},
         record, scale_source,
+        source::template_of_deployment,
     },
 };
 
@@ -32,7 +33,7 @@ pub async fn dry_run(
     }
 }
 
-/// Keeps the source's template under the revision's name.
+/// Keeps the revision's template under its name: the source's, or for another revision that of its Deployment.
 pub(super) async fn record(cluster: &dyn Cluster, world: &World, documents: &Documents, revision: &str) -> Changes {
     if documents.get(CONTROLLER_REVISION, &revision_name(&world.rollout.name, revision)).is_some() {
         return Ok(Vec::new());
@@ -40,9 +41,15 @@ pub(super) async fn record(cluster: &dyn Cluster, world: &World, documents: &Doc
     let rollout = objects::rollout(world, documents)?;
     let source = source_of(documents, rollout);
     // The source is the one whose identity was decided on: both come from the same documents.
-    let Some(template) = source_template(rollout, source) else { return Ok(Vec::new()) };
+    let is_source = world.source.known().is_some_and(|source| source.revision == revision);
+    let deployment = documents.get(DEPLOYMENT, &revision_name(&world.rollout.name, revision)).filter(|_| !is_source);
+    let template = deployment.map(template_of_deployment).or_else(|| source_template(rollout, source));
+    let Some(template) = template else { return Ok(Vec::new()) };
     let records: Vec<Value> = documents.all(CONTROLLER_REVISION).cloned().collect();
-    let wanted = record::build(rollout, revision, &template, source, record::next_ordinal(&records));
+    let mut wanted = record::build(rollout, revision, &template, source, record::next_ordinal(&records));
+    if deployment.is_some() {
+        record::mark_as_remade(&mut wanted);
+    }
     let made = cluster.create(CONTROLLER_REVISION, &world.rollout.namespace, &wanted, false).await;
     made_or_seen(cluster, world, CONTROLLER_REVISION, &wanted, made).await
 }

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{Change, Changes, objects, revisions::source_of};
+use super::{Change, Changes, objects, policies, revisions::source_of};
 use crate::{
     api::{REVISION_LABEL, ROLLOUT_LABEL, SERVICE_LABEL},
     controller::{Cluster, ClusterError, Documents, Kind, Patch, SERVICE, route_kind},
@@ -98,10 +98,10 @@ pub(super) async fn release_all(cluster: &dyn Cluster, world: &World, documents:
     changes
 }
 
-/// Creates or updates the revision's Services.
+/// Creates or updates the revision's Services and the policies that they need.
 pub(super) async fn apply(cluster: &dyn Cluster, world: &World, documents: &Documents, revision: &str) -> Changes {
     let rollout = objects::rollout(world, documents)?;
-    let mut changes = Vec::new();
+    let mut changes = policies::apply(cluster, world, documents, revision).await?;
     for view in &world.services {
         let app = application(documents, &view.name)?;
         let wanted = revision_service::build(app, rollout, revision, source_of(documents, rollout));
@@ -125,38 +125,14 @@ pub(super) async fn preview(
     put_own(cluster, world, documents, app, wanted).await
 }
 
-/// Applies a Service of ours, if it is not so already. One of the same name that is not ours is left alone.
-async fn put_own(
-    cluster: &dyn Cluster,
-    world: &World,
-    documents: &Documents,
-    app: &Value,
-    mut wanted: Value,
-) -> Changes {
-    let (namespace, name) = (&world.rollout.namespace, object::name(&wanted).to_owned());
-    let unseen = match documents.get(SERVICE, &name) {
-        Some(_) => None,
-        None => cluster.get(SERVICE, namespace, &name).await?,
-    };
-    if let Some(found) = documents.get(SERVICE, &name).or(unseen.as_ref()) {
-        if label(found, ROLLOUT_LABEL) != Some(&world.rollout.name) {
-            let message =
-                format!("a Service of this name exists and does not belong to Rollout {}", world.rollout.name);
-            return Err(ClusterError::Refused { object: format!("Service {name}"), message });
-        }
-        let selects =
-            |document: &Value| document.pointer("/spec/selector").and_then(|it| it.get(REVISION_LABEL)).cloned();
-        if !revision_service::stale(app, found) && selects(found) == selects(&wanted) {
-            return Ok(Vec::new());
-        }
-        wanted["metadata"]["resourceVersion"] = found["metadata"]["resourceVersion"].clone();
-    }
-    let patch = Patch::Apply { document: wanted, force: true };
-    let written = cluster.patch(SERVICE, namespace, &name, "", &patch).await?;
-    Ok(vec![Change::Put(SERVICE, written)])
+/// Applies a Service of ours, if it is not so already.
+async fn put_own(cluster: &dyn Cluster, world: &World, documents: &Documents, app: &Value, wanted: Value) -> Changes {
+    let selects = |document: &Value| document.pointer("/spec/selector").and_then(|it| it.get(REVISION_LABEL)).cloned();
+    let is_so = |found: &Value| !revision_service::stale(app, found) && selects(found) == selects(&wanted);
+    objects::put_own(cluster, world, documents, SERVICE, &wanted, is_so).await
 }
 
-/// Deletes the revision's Services; the preview bears no revision and stays.
+/// Deletes the revision's Services and their policies; the preview bears no revision and stays.
 pub(super) async fn delete(cluster: &dyn Cluster, world: &World, documents: &Documents, revision: &str) -> Changes {
     let is_of_revision = |document: &&Value| {
         label(document, ROLLOUT_LABEL) == Some(&world.rollout.name)
@@ -164,7 +140,7 @@ pub(super) async fn delete(cluster: &dyn Cluster, world: &World, documents: &Doc
             && label(document, SERVICE_LABEL).is_some()
     };
     let names: Vec<&str> = documents.all(SERVICE).filter(is_of_revision).map(object::name).collect();
-    let mut changes = Vec::new();
+    let mut changes = policies::delete(cluster, world, documents, revision).await?;
     for name in names {
         changes.extend(objects::delete(cluster, world, documents, SERVICE, name).await?);
     }

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{Gathered, SERVICE, routes::Routes, seen, services::Services};
+use super::{Gathered, SERVICE, policies, routes::Routes, seen, services::Services};
 use crate::{
     api::{Reason, RolloutRunSpec, RunRoute},
     engine::{Refusal, RolloutView, Seen},
@@ -42,6 +42,9 @@ pub(super) fn all(
     }
     refusals.found.extend(routes.refusals.iter().cloned());
     refusals.found.extend(preview(gathered, rollout));
+    let (bound, unread) = policies::refusals(gathered, services);
+    refusals.found.extend(bound);
+    refusals.unread.extend(unread);
     refusals.scale_targets(gathered, rollout);
     refusals.rules_busy(gathered, rollout, &routes.frozen);
     refusals

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::{ClusterError, Gathered, Memory, SERVICE, routes::Ports, seen, services};
+use super::{ClusterError, Gathered, Memory, SERVICE, policies, routes::Ports, seen, services};
 use crate::{
     api::{SERVICE_LABEL, revision_name},
     engine::{Revision, RevisionView, Seen, SourceView},
@@ -26,7 +26,7 @@ pub(super) struct Revisions {
 /// The revisions. If one of the lists cannot be read, those of the last pass count: going back depends on no list of
 /// pods. Without a last pass there is nothing to go by.
 pub(super) fn views(gathered: &Gathered, ports: &Ports, memory: &mut Memory) -> Result<Revisions, ClusterError> {
-    match read(gathered, ports) {
+    match read(gathered, ports, memory.revisions.as_ref()) {
         Ok(views) => {
             memory.revisions = Some(views.clone());
             Ok(Revisions { views, unread: None })
@@ -38,7 +38,11 @@ pub(super) fn views(gathered: &Gathered, ports: &Ports, memory: &mut Memory) -> 
     }
 }
 
-fn read(gathered: &Gathered, ports: &Ports) -> Result<BTreeMap<Revision, RevisionView>, ClusterError> {
+fn read(
+    gathered: &Gathered,
+    ports: &Ports,
+    before: Option<&BTreeMap<Revision, RevisionView>>,
+) -> Result<BTreeMap<Revision, RevisionView>, ClusterError> {
     let records = gathered.records.as_ref().map_err(Clone::clone)?;
     let deployments = gathered.deployments.as_ref().map_err(Clone::clone)?;
     let own_services = gathered.own_services.as_ref().map_err(Clone::clone)?;
@@ -69,6 +73,9 @@ fn read(gathered: &Gathered, ports: &Ports) -> Result<BTreeMap<Revision, Revisio
         if let Seen::Known(original) = seen(gathered.objects.get(&(SERVICE, app.to_owned()))) {
             view.services_stale |= revision_service::stale(original, document);
         }
+    }
+    for (revision, view) in &mut views {
+        policies::look(gathered, revision, view, before.and_then(|before| before.get(revision)));
     }
     Ok(views)
 }

@@ -94,12 +94,15 @@ fn at_rest(
     let Some(router) = known(kind, name, routes) else { return };
     let rules = rules(&gathered.rollout, kind, name);
     let state = document(gathered, kind, name).map(|document| {
-        let frozen = router.freeze(document, services, &rules, total).unwrap_or_else(|refusals| {
+        let left = left_over(document, rollout);
+        let owners = left.map(|revision| router.without(document, revision, total));
+        let frozen = router.freeze(owners.as_ref().unwrap_or(document), services, &rules, total);
+        let frozen = frozen.unwrap_or_else(|refusals| {
             routes.refusals.extend(refusals);
             RunRoute { kind: kind.into(), name: name.into(), ..RunRoute::default() }
         });
         routes.ports.add(router, &frozen, services);
-        let state: RouteState = router.read(document, &frozen, left_over(document, rollout), total);
+        let state: RouteState = router.read(document, &frozen, left, total);
         routes.frozen.push(frozen);
         state
     });

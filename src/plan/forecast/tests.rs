@@ -150,7 +150,7 @@ fn the_length_has_the_constants_of_settling_warming_and_draining() {
         forecast(&Question { is_routed, plan, drain: Span::seconds(drain), ..question() }).lengths
     };
     for (is_routed, soak, drain, before, after) in
-        [(true, 900, 15, 8, 53), (true, 5, 15, 8, 53), (true, 900, 60, 8, 188), (false, 900, 15, 3, 18)]
+        [(true, 900, 15, 8, 38), (true, 0, 160, 8, 488), (true, 900, 60, 8, 128), (false, 900, 15, 3, 18)]
     {
         let lengths = with(is_routed, soak, drain);
         assert_eq!((lengths.before, lengths.after), (Span::seconds(before), Span::seconds(after)));

@@ -24,24 +24,50 @@ fn acceptance_is_that_of_every_counted_parent_at_the_present_generation() {
         let mut document = document.clone();
         document["status"]["parents"] = parents;
         let state = http().read(&document, &frozen, Some("bcd"), 100);
-        (state.accepted, state.refs_unresolved, state.waiting_for.unwrap_or_default())
+        (state.accepted, state.parent_silent, state.refs_unresolved, state.waiting_for.unwrap_or_default())
     };
-    assert_eq!(state(json!([parent("edge", &yes), never])), (true, false, String::new()));
+    assert_eq!(state(json!([parent("edge", &yes), never])), (true, false, false, String::new()));
+    let edge =
+        |accepted, resolved| json!([parent("edge", &[("Accepted", accepted, 3), ("ResolvedRefs", resolved, 3)])]);
+    let late = json!([parent("edge", &[("Accepted", "True", 3), ("ResolvedRefs", "True", 2)])]);
     let cases = [
-        (json!([never]), false, "Gateway edge (example.com/gateway) does not report on the route"),
         (
-            json!([parent("edge", &[("Accepted", "True", 3), ("ResolvedRefs", "True", 2)])]),
+            json!([never]),
+            true,
             false,
-            "ResolvedRefs of Gateway edge (example.com/gateway) is for generation 2 of the route, which is at 3",
+            "Gateway edge (example.com/gateway), which says nothing of the route: look whether that controller runs and \
+             what parentRefs names exists",
         ),
         (
-            json!([parent("edge", &[("Accepted", "True", 3), ("ResolvedRefs", "False", 3)])]),
+            json!([parent("edge", &yes[..1])]),
             true,
-            "ResolvedRefs of Gateway edge (example.com/gateway) is False (Why): so",
+            false,
+            "Gateway edge (example.com/gateway), which does not report ResolvedRefs: look at the log of that controller",
+        ),
+        (
+            late,
+            true,
+            false,
+            "Gateway edge (example.com/gateway): ResolvedRefs is True for generation 2 of the route, which is at 3; \
+             if that stays so, look whether that controller runs and may write the route's status",
+        ),
+        (
+            edge("False", "True"),
+            false,
+            false,
+            "Gateway edge (example.com/gateway): Accepted is False (Why: so); correct what that names, in the route or in \
+             its backends",
+        ),
+        (
+            edge("True", "False"),
+            false,
+            true,
+            "Gateway edge (example.com/gateway): ResolvedRefs is False (Why: so); correct what that names, in the route or \
+             in its backends",
         ),
     ];
-    for (parents, unresolved, message) in cases {
-        assert_eq!(state(parents), (false, unresolved, message.to_owned()));
+    for (parents, silent, unresolved, message) in cases {
+        assert_eq!(state(parents), (false, silent, unresolved, message.to_owned()));
     }
     document["spec"]["parentRefs"] = json!([{"name": "never"}]);
     assert!(
