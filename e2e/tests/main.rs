@@ -12,6 +12,7 @@ mod intents;
 mod midrun;
 mod owners;
 mod policies;
+mod presets;
 mod promote;
 mod refused;
 mod reverts;
