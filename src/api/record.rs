@@ -110,9 +110,14 @@ pub struct TestsRecord {
     /// What it has to reach for a Pass.
     pub pass_threshold: String,
     /// The canary's bad ratio above stable's in percentage points, at least.
-    pub difference_lower: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub difference_lower: Option<String>,
     /// The same, at most.
-    pub difference_upper: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub difference_upper: Option<String>,
+    /// Latency without a threshold: the bucket boundary that speaks most against the canary, and how many are compared. Bad requests are those above it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub boundary: Option<String>,
     /// The canary's bad ratio as a multiple of stable's, at least.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ratio_lower: Option<String>,

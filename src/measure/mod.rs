@@ -8,6 +8,7 @@ mod dispersion;
 mod estimate;
 mod evaluate;
 mod figures;
+mod histogram;
 mod measuring;
 mod order;
 mod placeholder;
@@ -17,6 +18,7 @@ mod provider;
 mod resolve;
 mod selectors;
 mod series;
+mod tails;
 
 pub use evaluate::evaluate;
 pub use figures::{Figures, FiguresError, figures};

@@ -5,9 +5,10 @@
 use futures::future::try_join3;
 
 use super::{
+    histogram::{Histograms, shared_bounds},
     order::{Arm, Order},
     promql::selector,
-    provider::{Provider, Series},
+    provider::Provider,
     series::ArmSeries,
 };
 use crate::api::{LatencyMetric, Metric, RatioMetric};
@@ -29,41 +30,24 @@ impl<'a> Counters<'a> {
         metric.ratio.as_ref().map(Self::Ratio).or(metric.latency.as_ref().map(Self::Latency))
     }
 
-    /// Latency: tell all requests from those at or below the boundary, which both arms must have.
+    /// Latency with a threshold: tell all requests from those at or below the boundary, which both arms must have.
     pub fn sort(&self, canary: &mut ArmSeries, control: &mut ArmSeries) -> Result<(), String> {
-        let Self::Latency(LatencyMetric { threshold, .. }) = self else { return Ok(()) };
-        let threshold = threshold.ok_or("the metric has no threshold")?;
-        let boundary = boundary(threshold.as_seconds(), &canary.total, &control.total)
-            .ok_or_else(|| format!("no bucket boundary of both arms is at or above {threshold}"))?;
-        for arm in [canary, control] {
-            let buckets = std::mem::take(&mut arm.total);
-            for bucket in buckets {
-                match upper_bound(&bucket) {
-                    Some(bound) if bound.is_infinite() => arm.total.push(bucket),
-                    Some(bound) if bound == boundary => arm.good.push(bucket),
-                    _ => {}
-                }
-            }
-            arm.by_good = true;
+        let Self::Latency(LatencyMetric { threshold: Some(threshold), .. }) = self else { return Ok(()) };
+        let (of_canary, of_control) = (Histograms::of(&canary.total)?, Histograms::of(&control.total)?);
+        if of_canary.is_empty() && of_control.is_empty() {
+            return Ok(());
         }
+        let shared = shared_bounds(&of_canary, &of_control);
+        // A boundary is written in decimal on both sides: it is compared with a hair's breadth of room.
+        let fits = |bound: &&f64| **bound >= threshold.as_seconds() * (1.0 - 1e-9);
+        let boundary = *shared
+            .iter()
+            .find(fits)
+            .ok_or_else(|| format!("no bucket boundary of both arms is at or above {threshold}"))?;
+        *canary = of_canary.at(boundary, canary);
+        *control = of_control.at(boundary, control);
         Ok(())
     }
-}
-
-fn upper_bound(bucket: &Series) -> Option<f64> {
-    bucket.labels.get("le")?.parse().ok()
-}
-
-/// The smallest boundary at or above the threshold that every arm with series has.
-fn boundary(threshold: f64, canary: &[Series], control: &[Series]) -> Option<f64> {
-    let bounds = |arm: &[Series]| -> Vec<f64> { arm.iter().filter_map(upper_bound).collect() };
-    let (of_canary, of_control) = (bounds(canary), bounds(control));
-    let shared = |bound: &f64| {
-        (of_canary.is_empty() || of_canary.contains(bound)) && (of_control.is_empty() || of_control.contains(bound))
-    };
-    // A boundary is written in decimal on both sides: it is compared with a hair's breadth of room.
-    let fits = |bound: &f64| bound.is_finite() && *bound >= threshold * (1.0 - 1e-9);
-    of_canary.iter().chain(&of_control).copied().filter(fits).filter(shared).min_by(f64::total_cmp)
 }
 
 /// One arm's selectors.
@@ -148,25 +132,31 @@ impl Selectors {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{api::Span, measure::provider::Series};
 
-    fn bucket(le: &str) -> Series {
-        Series { labels: [("le".to_owned(), le.to_owned())].into(), samples: vec![] }
+    fn arm(bounds: &[&str]) -> ArmSeries {
+        let bucket = |le: &&str| Series { labels: [("le".to_owned(), (*le).to_owned())].into(), samples: vec![] };
+        ArmSeries { total: bounds.iter().map(bucket).collect(), ..ArmSeries::default() }
+    }
+
+    fn sorted(threshold: u64, canary: &ArmSeries, control: &ArmSeries) -> Result<Option<String>, String> {
+        let (mut canary, mut control) = (canary.clone(), control.clone());
+        let threshold = Some(Span::millis(threshold));
+        let metric = LatencyMetric { histogram: "x_bucket".into(), threshold };
+        Counters::Latency(&metric).sort(&mut canary, &mut control)?;
+        assert!(canary.total.len() <= 1 && canary.by_good == canary.all().next().is_some());
+        Ok(canary.good.first().map(|bucket| bucket.labels["le"].clone()))
     }
 
     #[test]
     fn a_threshold_snaps_up_to_a_boundary_of_both_arms() {
-        let arm = |bounds: &[&str]| bounds.iter().map(|le| bucket(le)).collect::<Vec<_>>();
         let (fine, coarse) = (arm(&["0.1", "0.25", "0.5", "1", "+Inf"]), arm(&["0.1", "0.5", "1.0", "+Inf"]));
-        for (threshold, canary, control, expected) in [
-            (0.25, &fine, &fine, Some(0.25)),
-            (0.25, &fine, &coarse, Some(0.5)),
-            (0.2, &fine, &vec![], Some(0.25)),
-            (1.0, &fine, &coarse, Some(1.0)),
-            (2.0, &fine, &coarse, None),
-            (0.1, &vec![], &vec![], None),
-        ] {
-            assert_eq!(boundary(threshold, canary, control), expected, "{threshold}");
+        for (threshold, control, expected) in
+            [(250, &fine, "0.25"), (250, &coarse, "0.5"), (200, &arm(&[]), "0.25"), (1_000, &coarse, "1")]
+        {
+            assert_eq!(sorted(threshold, &fine, control), Ok(Some(expected.to_owned())), "{threshold}");
         }
+        assert_eq!(sorted(100, &arm(&[]), &arm(&[])), Ok(None), "nothing is there to be slow");
     }
 
     #[test]
