@@ -83,6 +83,9 @@ pub struct MetricRecord {
     pub control_bad: u64,
     /// All requests of the control.
     pub control_total: u64,
+    /// Latency: above what requests are bad, for example "300ms, snapped up to 0.5 s" where that is the next bucket boundary.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub threshold: Option<String>,
     /// Windows that were judged.
     pub windows_used: u64,
     /// Windows not used, by reason.

@@ -60,38 +60,37 @@ pub async fn count(
     let timing = order.timing();
     let mut folds = begin(order, metric, &timing);
     let mut terms_missing = None;
-    let failure = match Selectors::of(order, counters) {
+    let advanced = match Selectors::of(order, counters) {
         Ok(selectors) => {
             terms_missing = learn_terms(order, &selectors, &mut folds, provider).await.err();
-            advance(order, counters, &selectors, &mut folds, provider, now).await.err()
+            advance(order, counters, &selectors, &mut folds, provider, now).await
         }
-        Err(why) => Some(why),
+        Err(why) => Err(why),
     };
-    let supply = supply(order, &folds, &timing, now, failure);
+    let previous = order.previous.as_ref().and_then(|record| record.metrics.get(&metric.name));
+    let said_before = previous.and_then(|record| record.threshold.clone());
+    let threshold = advanced.as_ref().ok().cloned().flatten().or(said_before);
+    let supply = supply(order, &folds, &timing, now, advanced.err());
     let tallies = &folds.counts;
     let mut run = tallies.run;
     if let Some((canary, control)) = folds.latency.as_ref().and_then(LatencyFold::counts) {
         (run.canary, run.control) = (canary, control);
     }
     let whole = |count: f64| count.round() as u64;
-    let record = MetricRecord {
-        canary_bad: whole(run.canary.bad),
-        canary_total: whole(run.canary.total),
-        control_bad: whole(run.control.bad),
-        control_total: whole(run.control.total),
-        windows_used: tallies.run.windows,
-        windows_dropped: tallies.dropped(),
-        tests: None,
-        fold: None,
-    };
     let of_ratio = folds.comparison.as_ref().map(Comparison::compared);
     let compared = of_ratio.or(folds.latency.as_ref().map(LatencyFold::compared));
     let outlook = of_ratio.map(|compared| ahead(order, metric, &timing, &tallies.step, &compared));
     let counted = Counted { name: metric.name.clone(), supply, run, step: tallies.step, compared };
     let record = MetricRecord {
+        canary_bad: whole(run.canary.bad),
+        canary_total: whole(run.canary.total),
+        control_bad: whole(run.control.bad),
+        control_total: whole(run.control.total),
+        threshold,
+        windows_used: tallies.run.windows,
+        windows_dropped: tallies.dropped(),
         tests: compared.as_ref().map(|compared| tests_record(compared, order, outlook.as_ref())),
         fold: Some(folds.state()),
-        ..record
     };
     Counting { counted, record, watermark: folds.watermark, budget: folds.budget, outlook, terms_missing }
 }
@@ -204,7 +203,7 @@ async fn learn_terms(
     Ok(())
 }
 
-/// Read and fold the new windows. Err: why there are none, or why they are not enough.
+/// Read and fold the new windows. Ok: a latency's threshold as it was used. Err: why there are none, or why they are not enough.
 async fn advance(
     order: &Order,
     counters: &Counters<'_>,
@@ -212,11 +211,11 @@ async fn advance(
     folds: &mut Folds,
     provider: &dyn Provider,
     now: i64,
-) -> Result<(), String> {
+) -> Result<Option<String>, String> {
     let timing = order.timing();
     let to = timing.ready_until(now).min(folds.watermark + MOST_WINDOWS * timing.window);
     if to <= folds.watermark {
-        return Ok(());
+        return Ok(None);
     }
     learn_ratio_before(order, selectors, folds, provider).await?;
     if let Some(comparison) = &mut folds.comparison
@@ -227,7 +226,7 @@ async fn advance(
     let from = folds.watermark - LOOK_BACK_WINDOWS * timing.window;
     let read = |arm: Arm| selectors.read(arm, provider, from, to);
     let (mut canary, mut control) = try_join(read(Arm::Canary), read(Arm::Control)).await?;
-    counters.sort(&mut canary, &mut control)?;
+    let threshold = counters.sort(&mut canary, &mut control)?;
     if canary.total.is_empty() && control.total.is_empty() && !control.own_targets {
         control.up = scraped_proxies(selectors, provider, from, to).await?;
         canary.up = control.up.clone();
@@ -241,7 +240,7 @@ async fn advance(
     };
     let enough = !assembly.windows.is_empty();
     folds.absorb(&assembly, judged(order, &timing));
-    if enough { Ok(()) } else { Err(shortfall(selectors, &canary, &control)) }
+    if enough { Ok(threshold) } else { Err(shortfall(selectors, &canary, &control)) }
 }
 
 /// A shared proxy's counters are born with the first request. Where other series of the same name are there, the proxies are

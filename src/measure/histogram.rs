@@ -99,6 +99,8 @@ impl Histograms {
     }
 }
 
+pub const NOTHING_SHARED: &str = "the histograms of the canary and of stable have no bucket boundary in common";
+
 /// The bounds that both arms have, ascending; an arm without histograms has nothing against any.
 pub fn shared_bounds(canary: &Histograms, control: &Histograms) -> Vec<f64> {
     match (canary.is_empty(), control.is_empty()) {
@@ -178,6 +180,8 @@ mod tests {
         // The whole histogram began anew before the second scrape; that all requests are more than before hides it.
         let hidden = [bucket("0.1", &[10.0, 3.0, 4.0]), bucket("+Inf", &[12.0, 50.0, 51.0])];
         assert_eq!(grown(&hidden), [4.0, 51.0]);
+        let other = [bucket("0.1", &[10.0, 50.0]), bucket("+Inf", &[100.0, 60.0])];
+        assert_eq!(grown(&other), [50.0, 60.0], "and not 20 slow ones");
         let twice = [bucket("0.1", &[10.0, 3.0, 2.0]), bucket("+Inf", &[12.0, 5.0, 7.0])];
         assert_eq!(grown(&twice), [5.0, 12.0]);
     }

@@ -5,13 +5,13 @@
 use futures::future::try_join3;
 
 use super::{
-    histogram::{Histograms, shared_bounds},
+    histogram::{Histograms, NOTHING_SHARED, shared_bounds},
     order::{Arm, Order},
     promql::selector,
     provider::Provider,
     series::ArmSeries,
 };
-use crate::api::{LatencyMetric, Metric, RatioMetric};
+use crate::api::{LatencyMetric, Metric, RatioMetric, Span};
 use promql_parser::{label::Matchers, parser::VectorSelector};
 
 /// Labels that a scrape target has and its counters share.
@@ -30,24 +30,35 @@ impl<'a> Counters<'a> {
         metric.ratio.as_ref().map(Self::Ratio).or(metric.latency.as_ref().map(Self::Latency))
     }
 
-    /// Latency with a threshold: tell all requests from those at or below the boundary, which both arms must have.
-    pub fn sort(&self, canary: &mut ArmSeries, control: &mut ArmSeries) -> Result<(), String> {
-        let Self::Latency(LatencyMetric { threshold: Some(threshold), .. }) = self else { return Ok(()) };
+    /// Latency with a threshold: tell all requests from those at or below the boundary, which both arms must have. The
+    /// threshold in words, as it is used; None: there is nothing to tell apart.
+    pub fn sort(&self, canary: &mut ArmSeries, control: &mut ArmSeries) -> Result<Option<String>, String> {
+        let Self::Latency(LatencyMetric { threshold: Some(threshold), .. }) = self else { return Ok(None) };
         let (of_canary, of_control) = (Histograms::of(&canary.total)?, Histograms::of(&control.total)?);
         if of_canary.is_empty() && of_control.is_empty() {
-            return Ok(());
+            return Ok(None);
         }
-        let shared = shared_bounds(&of_canary, &of_control);
-        // A boundary is written in decimal on both sides: it is compared with a hair's breadth of room.
-        let fits = |bound: &&f64| **bound >= threshold.as_seconds() * (1.0 - 1e-9);
-        let boundary = *shared
-            .iter()
-            .find(fits)
-            .ok_or_else(|| format!("no bucket boundary of both arms is at or above {threshold}"))?;
+        let boundary = boundary(*threshold, &shared_bounds(&of_canary, &of_control))?;
         *canary = of_canary.at(boundary, canary);
         *control = of_control.at(boundary, control);
-        Ok(())
+        let is_exact = boundary <= threshold.as_seconds() * (1.0 + HAIR);
+        Ok(Some(if is_exact { threshold.to_string() } else { format!("{threshold}, snapped up to {boundary} s") }))
     }
+}
+
+/// A boundary is written in decimal on both sides: it is compared with this much room.
+const HAIR: f64 = 1e-9;
+
+/// The smallest of these bounds, which are in seconds, at or above the threshold.
+fn boundary(threshold: Span, shared: &[f64]) -> Result<f64, String> {
+    let fits = |bound: &&f64| **bound >= threshold.as_seconds() * (1.0 - HAIR);
+    let largest = shared.last().ok_or(NOTHING_SHARED)?;
+    shared.iter().find(fits).copied().ok_or_else(|| {
+        format!(
+            "the threshold {threshold} is above every bucket boundary that the canary and stable share, of which {largest} s is \
+             the largest: lower the threshold, or add a bucket above it"
+        )
+    })
 }
 
 /// One arm's selectors.
@@ -132,31 +143,44 @@ impl Selectors {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{api::Span, measure::provider::Series};
+    use crate::measure::provider::Series;
 
     fn arm(bounds: &[&str]) -> ArmSeries {
         let bucket = |le: &&str| Series { labels: [("le".to_owned(), (*le).to_owned())].into(), samples: vec![] };
         ArmSeries { total: bounds.iter().map(bucket).collect(), ..ArmSeries::default() }
     }
 
-    fn sorted(threshold: u64, canary: &ArmSeries, control: &ArmSeries) -> Result<Option<String>, String> {
+    /// The threshold in words and the bucket of the requests that are not slower.
+    fn sorted(threshold: u64, canary: &ArmSeries, control: &ArmSeries) -> Result<(Option<String>, String), String> {
         let (mut canary, mut control) = (canary.clone(), control.clone());
         let threshold = Some(Span::millis(threshold));
         let metric = LatencyMetric { histogram: "x_bucket".into(), threshold };
-        Counters::Latency(&metric).sort(&mut canary, &mut control)?;
+        let said = Counters::Latency(&metric).sort(&mut canary, &mut control)?;
         assert!(canary.total.len() <= 1 && canary.by_good == canary.all().next().is_some());
-        Ok(canary.good.first().map(|bucket| bucket.labels["le"].clone()))
+        Ok((said, canary.good.first().map(|bucket| bucket.labels["le"].clone()).unwrap_or_default()))
     }
 
     #[test]
-    fn a_threshold_snaps_up_to_a_boundary_of_both_arms() {
+    fn a_threshold_snaps_up_to_a_boundary_of_both_arms_and_that_is_said() {
         let (fine, coarse) = (arm(&["0.1", "0.25", "0.5", "1", "+Inf"]), arm(&["0.1", "0.5", "1.0", "+Inf"]));
-        for (threshold, control, expected) in
-            [(250, &fine, "0.25"), (250, &coarse, "0.5"), (200, &arm(&[]), "0.25"), (1_000, &coarse, "1")]
-        {
-            assert_eq!(sorted(threshold, &fine, control), Ok(Some(expected.to_owned())), "{threshold}");
+        for (threshold, control, said, bucket) in [
+            (250, &fine, "250ms", "0.25"),
+            (250, &coarse, "250ms, snapped up to 0.5 s", "0.5"),
+            (200, &arm(&[]), "200ms, snapped up to 0.25 s", "0.25"),
+            (1_000, &coarse, "1s", "1"),
+        ] {
+            let expected = (Some(said.to_owned()), bucket.to_owned());
+            assert_eq!(sorted(threshold, &fine, control), Ok(expected), "{threshold}");
         }
-        assert_eq!(sorted(100, &arm(&[]), &arm(&[])), Ok(None), "nothing is there to be slow");
+        assert_eq!(sorted(100, &arm(&[]), &arm(&[])), Ok((None, String::new())), "nothing is there to be slow");
+    }
+
+    #[test]
+    fn a_threshold_above_every_boundary_of_both_arms_is_no_evidence() {
+        let (fine, coarse) = (arm(&["0.1", "0.25", "0.5", "1", "+Inf"]), arm(&["0.1", "0.5", "+Inf"]));
+        let why = sorted(600, &fine, &coarse).unwrap_err();
+        assert!(why.starts_with("the threshold 600ms is above every") && why.contains("of which 0.5 s is"), "{why}");
+        assert_eq!(sorted(600, &fine, &arm(&["0.7", "+Inf"])).unwrap_err(), NOTHING_SHARED);
     }
 
     #[test]

@@ -6,7 +6,7 @@
 use super::{
     counting::judged,
     dispersion::{hour_before, overdispersion_at},
-    histogram::{Histograms, shared_bounds},
+    histogram::{Histograms, NOTHING_SHARED, shared_bounds},
     order::{Arm, Order},
     provider::Provider,
     selectors::Selectors,
@@ -108,7 +108,7 @@ impl Arms<'_> {
         let [canary, control] = [&self.canary, &self.control].map(|arm| arm.within(begin, end));
         let shared = shared_bounds(&canary, &control);
         if shared.is_empty() {
-            return Err("the histograms of the canary and of stable have no bucket boundary in common".into());
+            return Err(NOTHING_SHARED.into());
         }
         let before = stable_before(order, selectors, provider).await;
         let of_hour = before.as_ref().and_then(|stable| shares(stable, &shared));

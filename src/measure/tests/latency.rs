@@ -161,6 +161,19 @@ fn slow_requests_are_those_above_the_boundary() {
     let record = until(&mut order, &provider, 70, never).1.record.metrics["p99"].clone();
     assert_eq!((record.canary_bad, record.canary_total), (250, 1_000));
     assert_eq!((record.control_bad, record.control_total), (900, 9_000));
+    assert_eq!(record.threshold.as_deref(), Some("200ms, snapped up to 0.25 s"));
+    // Between two windows nothing is read, and nothing forgotten.
+    assert_eq!(at(&order, &provider, 66).record.metrics["p99"].threshold, record.threshold);
+}
+
+#[test]
+fn a_threshold_above_every_boundary_holds_with_a_sentence() {
+    let mut order = Order { metrics: vec![latency(Some(Span::seconds(5)))], ..order() };
+    let view = until(&mut order, &seconds(&SAME, &STABLE), 120, never).1;
+    check(&view, HOLD, Reason::MetricsUnavailable);
+    let said =
+        "the threshold 5s is above every bucket boundary that the canary and stable share, of which 1 s is the largest";
+    assert!(view.verdict.message.contains(said), "{}", view.verdict.message);
 }
 
 /// A metric without a threshold and its histograms, with more boundaries than are compared.
