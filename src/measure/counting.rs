@@ -31,7 +31,7 @@ const LOOK_BACK_WINDOWS: i64 = GRACE_WINDOWS + 1;
 const MOST_PROXIES: usize = 8;
 /// Windows that a record keeps for a replay; fewer with many metrics, because a record is small.
 const RECORDED: usize = 64;
-const FEW_RECORDED: usize = 24;
+const FEW_RECORDED: usize = 8;
 const MANY_METRICS: usize = 6;
 /// How far back pods are looked for that were scraped before.
 const SEEN_BEFORE_SECONDS: i64 = 3_600;
