@@ -57,7 +57,7 @@ pub struct LatencyMetric {
     /// Selector of the histogram: the `_bucket` counters of a classic histogram, or a native histogram.
     #[schemars(length(min = 1, max = 512))]
     pub histogram: String,
-    /// The boundary, for example 250ms; snapped up to a boundary that exists.
+    /// The boundary, for example 250ms; snapped up to a boundary that exists. Without it the canary must not be slower at any boundary.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("x-kubernetes-validations" = [not_zero()]))]
     pub threshold: Option<Span>,
@@ -81,6 +81,14 @@ impl LatencyUnit {
         match self {
             Self::Seconds => time.as_seconds(),
             Self::Milliseconds => time.as_millis() as f64,
+        }
+    }
+
+    /// Its sign behind a number.
+    pub const fn sign(self) -> &'static str {
+        match self {
+            Self::Seconds => "s",
+            Self::Milliseconds => "ms",
         }
     }
 }

@@ -105,6 +105,9 @@ pub struct MetricRecord {
     pub control_bad: u64,
     /// All requests of the control.
     pub control_total: u64,
+    /// Latency: above what requests are bad, for example "300ms, snapped up to 0.5 s" where that is the next bucket boundary.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub threshold: Option<String>,
     /// Windows that were judged.
     pub windows_used: u64,
     /// Windows not used, by reason.
@@ -132,9 +135,14 @@ pub struct TestsRecord {
     /// What it has to reach for a Pass.
     pub pass_threshold: String,
     /// The canary's bad ratio above stable's in percentage points, at least.
-    pub difference_lower: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub difference_lower: Option<String>,
     /// The same, at most.
-    pub difference_upper: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub difference_upper: Option<String>,
+    /// Latency without a threshold: the bucket boundary that speaks most against the canary, and how many are compared. Bad requests are those above it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub boundary: Option<String>,
     /// The canary's bad ratio as a multiple of stable's, at least.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ratio_lower: Option<String>,

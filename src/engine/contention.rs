@@ -19,7 +19,7 @@ const WINDOW_SECONDS: i64 = 3_600;
 /// How often a contended run tries again.
 const RETRY_MILLIS: u64 = 30 * 60 * 1_000;
 /// Resets kept in a record.
-const MAX_RESETS: usize = 8;
+pub(super) const MAX_RESETS: usize = 8;
 
 /// A Service or a route is gone: nothing moves, and once it is back the step starts anew.
 pub(super) fn missing(active: &mut Active, _: &mut Draft) {

@@ -4,9 +4,10 @@ use super::{Action, ActionView, World, active::Active, draft::Draft};
 use crate::api::{ActionOutcome, ActionType, Approval, Reason, RunOutcome, RunPhase};
 
 /// Consumed actions that a record remembers: a crash between the record and the action's own status must not count twice.
-const MAX_CONSUMED: usize = 32;
-/// Approvals kept for one step.
+pub(super) const MAX_CONSUMED: usize = 32;
+/// Approvals kept for one step, and the bytes of their names.
 const MAX_APPROVALS: usize = 64;
+const MAX_APPROVAL_BYTES: usize = 8 * 1024;
 
 /// Abort comes before everything else that goes on.
 pub(super) fn abort(active: &mut Active, draft: &mut Draft) {
@@ -190,10 +191,23 @@ fn approve(active: &mut Active, action: &ActionView) -> Result<String, String> {
     if given.clone().any(|approval| approval.author == action.author) {
         return Err(format!("{} has approved gate {} already", action.author, gate.name));
     }
-    if given.count() >= gate.approvals as usize || active.status.approvals.len() >= MAX_APPROVALS {
+    if given.count() >= gate.approvals as usize {
         return Err(format!("gate {} has its {} approvals already", gate.name, gate.approvals));
     }
     let approval = Approval { gate: gate.name.clone(), author: action.author.clone(), action: action.name.clone() };
+    if !has_room(&active.status.approvals, &approval) {
+        let count = active.status.approvals.len();
+        return Err(format!(
+            "the record has no room for more than the {count} approvals of this step: lower approvals"
+        ));
+    }
     active.status.approvals.push(approval);
     Ok(format!("gate {} is approved by {}{}", gate.name, action.author, because(action)))
+}
+
+/// Whether the record of a step's approvals may grow by one.
+pub(super) fn has_room(approvals: &[Approval], one: &Approval) -> bool {
+    let bytes = |Approval { gate, author, action }: &Approval| gate.len() + author.len() + action.len();
+    let sum: usize = approvals.iter().chain([one]).map(bytes).sum();
+    approvals.len() < MAX_APPROVALS && sum <= MAX_APPROVAL_BYTES
 }

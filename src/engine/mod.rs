@@ -30,7 +30,7 @@ pub use decide::decide;
 pub use decision::*;
 pub use laws::{Broken, laws};
 pub use prepare::SETTLE_MILLIS;
-pub use record::weight_total;
+pub use record::{MAX_EVIDENCE_BYTES, weight_total};
 pub use valid::{read_spec, validate};
 pub use valid_metrics::metric_refusals;
 pub use world::*;

@@ -4,12 +4,14 @@
 
 use sha2::{Digest, Sha256};
 
-use crate::api::{DecisionEntry, DecisionLog, Percent, Reason, RolloutRunStatus};
+use crate::api::{DecisionEntry, Percent, Reason, RolloutRunStatus};
 
 /// Decisions kept in a record.
 pub const MAX_DECISIONS: usize = 64;
-/// And their sentences in bytes: a status may have 64 KiB, and the evidence of 12 metrics needs 40 of them.
-const MAX_LOG_BYTES: usize = 12 * 1024;
+/// What the evidence of 12 metrics needs, in bytes.
+pub const MAX_EVIDENCE_BYTES: usize = 40 * 1024;
+/// All of a status: it is written with each transition, and etcd keeps every version for a while.
+pub const MAX_STATUS_BYTES: usize = 64 * 1024;
 /// Longest sentence of a decision in bytes.
 pub const MAX_MESSAGE_BYTES: usize = 512;
 
@@ -27,7 +29,7 @@ pub fn transition(status: &mut RolloutRunStatus, now: &str, reason: Reason, mess
         reason,
         message: status.message.clone(),
     };
-    append(&mut status.decisions, entry);
+    append(status, entry);
 }
 
 /// Records the end: the last decision's sentence stays what the run is remembered for.
@@ -36,14 +38,16 @@ pub fn close(status: &mut RolloutRunStatus, now: &str) {
     status.since = Some(now.to_owned());
 }
 
-/// Appends a decision; the oldest beyond the limit goes into the digest, which chains over all that were dropped.
-fn append(log: &mut DecisionLog, entry: DecisionEntry) {
-    log.entries.push(entry);
-    let is_full = |log: &DecisionLog| {
-        let bytes: usize = log.entries.iter().map(|entry| entry.message.len()).sum();
-        log.entries.len() > MAX_DECISIONS || bytes > MAX_LOG_BYTES
-    };
-    while is_full(log) {
+/// Appends a decision; the oldest beyond the limits goes into the digest, which chains over all that were dropped. What else
+/// stands in a record is needed to go on, so it is the log that gives way to it.
+fn append(status: &mut RolloutRunStatus, entry: DecisionEntry) {
+    status.decisions.entries.push(entry);
+    let evidence = status.evidence.take();
+    let bytes = |status: &RolloutRunStatus| serde_json::to_string(status).map_or(0, |text| text.len());
+    while status.decisions.entries.len() > MAX_DECISIONS
+        || status.decisions.entries.len() > 1 && bytes(status) > MAX_STATUS_BYTES - MAX_EVIDENCE_BYTES
+    {
+        let log = &mut status.decisions;
         let dropped = log.entries.remove(0);
         let mut hash = Sha256::new();
         hash.update(log.digest.as_bytes());
@@ -51,6 +55,7 @@ fn append(log: &mut DecisionLog, entry: DecisionEntry) {
         log.digest = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
         log.dropped += 1;
     }
+    status.evidence = evidence;
 }
 
 /// Cuts a sentence at a character boundary.
@@ -84,6 +89,15 @@ const fn smallest_total(share: Percent) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{
+        api::{Approval, EvidenceRecord, Reset},
+        engine::{
+            contention::MAX_RESETS,
+            intent::{MAX_CONSUMED, has_room},
+        },
+    };
+
+    const AT: &str = "2026-01-01T00:00:00Z";
 
     #[test]
     fn the_log_is_bounded_and_its_digest_depends_on_what_was_dropped() {
@@ -98,6 +112,33 @@ mod tests {
         assert!(status.message.len() <= MAX_MESSAGE_BYTES);
         transition(&mut status, "2026-01-01T00:00:01Z", Reason::Baking, "y");
         assert_ne!(status.decisions.digest, first);
+    }
+
+    /// Names and lists as long as the schema lets them be.
+    #[test]
+    fn a_status_at_the_maximum_of_everything_stays_within_64_kib() {
+        let name = || "n".repeat(253);
+        let approval = || Approval { gate: "g".repeat(40), author: name(), action: name() };
+        let reset = || Reset { what: "service".into(), name: name(), at: AT.into(), manager: Some("m".repeat(128)) };
+        let mut status = RolloutRunStatus {
+            resets: vec![reset(); MAX_RESETS],
+            consumed: vec!["f".repeat(36); MAX_CONSUMED],
+            ..RolloutRunStatus::default()
+        };
+        while has_room(&status.approvals, &approval()) {
+            status.approvals.push(approval());
+        }
+        let whole = "e".repeat(MAX_EVIDENCE_BYTES);
+        status.evidence = Some(EvidenceRecord { message: whole, ..EvidenceRecord::default() });
+        for _ in 0..100 {
+            transition(&mut status, AT, Reason::SampleRatioMismatch, &"m".repeat(MAX_MESSAGE_BYTES));
+        }
+        let evidence = serde_json::to_string(&status.evidence).unwrap().len();
+        let size = serde_json::to_string(&status).unwrap().len() - evidence + MAX_EVIDENCE_BYTES;
+        assert!(size <= MAX_STATUS_BYTES, "{size} bytes");
+        let kept = status.decisions.entries.len();
+        assert!((10..MAX_DECISIONS).contains(&kept) && status.decisions.dropped as usize == 100 - kept, "{kept}");
+        assert!(status.approvals.len() >= 10 && status.evidence.is_some());
     }
 
     #[test]

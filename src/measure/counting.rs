@@ -12,13 +12,14 @@ use super::{
     order::{Arm, Order},
     provider::{Provider, Series},
     selectors::{Counters, Selectors},
-    series::{ArmSeries, Liveness, NewPods, reading},
+    series::{ArmSeries, NewPods},
+    tails::{Read, tails},
 };
 use crate::{
     api::{Metric, MetricRecord, Percent, Span, TestsRecord},
     stats::{
-        BudgetFold, BudgetTerms, Cells, Compared, Comparison, Counted, FALLBACK_PHI, Folds, GRACE_WINDOWS, Judged,
-        Outlook, Supply, Tally, Timing, Trial, assemble, figure, slots,
+        Apart, BudgetFold, BudgetTerms, Cells, Compared, Comparison, Counted, Folds, GRACE_WINDOWS, Judged,
+        LatencyFold, Outlook, Supply, Tally, Timing, Trial, figure,
     },
 };
 
@@ -30,7 +31,7 @@ const LOOK_BACK_WINDOWS: i64 = GRACE_WINDOWS + 1;
 const MOST_PROXIES: usize = 8;
 /// Windows that a record keeps for a replay; fewer with many metrics, because a record is small.
 const RECORDED: usize = 64;
-const FEW_RECORDED: usize = 24;
+const FEW_RECORDED: usize = 8;
 const MANY_METRICS: usize = 6;
 /// How far back pods are looked for that were scraped before.
 const SEEN_BEFORE_SECONDS: i64 = 3_600;
@@ -42,8 +43,8 @@ pub struct Counting {
     pub watermark: i64,
     /// On the budget's metric.
     pub budget: Option<BudgetFold>,
-    /// What lies ahead at the traffic that was measured.
-    pub outlook: Outlook,
+    /// What lies ahead at the traffic that was measured; None: at many boundaries it is not foretold.
+    pub outlook: Option<Outlook>,
     /// Why the budget's terms are not known.
     pub terms_missing: Option<String>,
 }
@@ -59,39 +60,43 @@ pub async fn count(
     let timing = order.timing();
     let mut folds = begin(order, metric, &timing);
     let mut terms_missing = None;
-    let failure = match Selectors::of(order, counters) {
+    let advanced = match Selectors::of(order, counters) {
         Ok(selectors) => {
             terms_missing = learn_terms(order, &selectors, &mut folds, provider).await.err();
-            advance(order, counters, &selectors, &mut folds, provider, now).await.err()
+            advance(order, counters, &selectors, &mut folds, provider, now).await
         }
-        Err(why) => Some(why),
+        Err(why) => Err(why),
     };
-    let supply = supply(order, &folds, &timing, now, failure);
+    let previous = order.previous.as_ref().and_then(|record| record.metrics.get(&metric.name));
+    let said_before = previous.and_then(|record| record.threshold.clone());
+    let threshold = advanced.as_ref().ok().cloned().flatten().or(said_before);
+    let supply = supply(order, &folds, &timing, now, advanced.err());
     let tallies = &folds.counts;
+    let mut run = tallies.run;
+    if let Some((canary, control)) = folds.latency.as_ref().and_then(LatencyFold::counts) {
+        (run.canary, run.control) = (canary, control);
+    }
     let whole = |count: f64| count.round() as u64;
+    let of_ratio = folds.comparison.as_ref().map(Comparison::compared);
+    let compared = of_ratio.or(folds.latency.as_ref().map(LatencyFold::compared));
+    let outlook = of_ratio.map(|compared| ahead(order, metric, &timing, &tallies.step, &compared));
+    let counted = Counted { name: metric.name.clone(), supply, run, step: tallies.step, compared };
     let record = MetricRecord {
-        canary_bad: whole(tallies.run.canary.bad),
-        canary_total: whole(tallies.run.canary.total),
-        control_bad: whole(tallies.run.control.bad),
-        control_total: whole(tallies.run.control.total),
+        canary_bad: whole(run.canary.bad),
+        canary_total: whole(run.canary.total),
+        control_bad: whole(run.control.bad),
+        control_total: whole(run.control.total),
+        threshold,
         windows_used: tallies.run.windows,
         windows_dropped: tallies.dropped(),
-        tests: None,
-        fold: None,
-    };
-    let compared = folds.comparison.as_ref().map(Comparison::compared);
-    let outlook = ahead(order, metric, &timing, &tallies.step, compared.as_ref());
-    let counted = Counted { name: metric.name.clone(), supply, run: tallies.run, step: tallies.step, compared };
-    let record = MetricRecord {
-        tests: compared.as_ref().map(|compared| tests_record(compared, order, &outlook)),
+        tests: compared.as_ref().map(|compared| tests_record(compared, order, outlook.as_ref())),
         fold: Some(folds.state()),
-        ..record
     };
     Counting { counted, record, watermark: folds.watermark, budget: folds.budget, outlook, terms_missing }
 }
 
 /// The measured traffic of the present step, for what lies ahead.
-fn ahead(order: &Order, metric: &Metric, timing: &Timing, step: &Tally, compared: Option<&Compared>) -> Outlook {
+fn ahead(order: &Order, metric: &Metric, timing: &Timing, step: &Tally, compared: &Compared) -> Outlook {
     let seconds = step.windows as f64 * timing.window as f64;
     let requests = step.canary.total + step.control.total;
     let stable = step.control;
@@ -101,23 +106,28 @@ fn ahead(order: &Order, metric: &Metric, timing: &Timing, step: &Tally, compared
         objective_share: order.objective_share().unwrap_or(0.0),
         requests_per_second: if seconds > 0.0 { requests / seconds } else { 0.0 },
         stable_ratio: if stable.total > 0.0 { stable.bad / stable.total } else { 0.0 },
-        phi: compared.map_or(FALLBACK_PHI, |compared| compared.phi),
+        phi: compared.phi,
         unjudged_seconds: timing.settle as f64,
         delay_seconds: timing.ingest_delay as f64,
     }
 }
 
-fn tests_record(compared: &Compared, order: &Order, outlook: &Outlook) -> TestsRecord {
+fn tests_record(compared: &Compared, order: &Order, outlook: Option<&Outlook>) -> TestsRecord {
     let bake = order.plan.steps.get(order.step as usize).map_or(Span::ZERO, |step| step.bake);
     let comparing = order.weight > Percent::ZERO && order.weight < Percent::FULL;
-    let detectable = if comparing { outlook.detectable(order.weight, bake) } else { None };
+    let detectable = outlook.filter(|_| comparing).and_then(|outlook| outlook.detectable(order.weight, bake));
+    let (lower, upper, boundary) = match compared.apart {
+        Apart::Bounds { lower, upper } => (Some(points(lower)), Some(points(upper)), None),
+        Apart::Tails { boundary, of } => (None, None, boundary.map(|boundary| format!("{boundary}, of {of}"))),
+    };
     TestsRecord {
         fail_evidence: figure(compared.fail.evidence),
         fail_threshold: figure(compared.fail.threshold),
         pass_evidence: figure(compared.pass.evidence),
         pass_threshold: figure(compared.pass.threshold),
-        difference_lower: points(compared.lower),
-        difference_upper: points(compared.upper),
+        difference_lower: lower,
+        difference_upper: upper,
+        boundary,
         ratio_lower: compared.ratio.map(|(lower, _)| figure(lower)),
         ratio_upper: compared.ratio.filter(|(_, upper)| upper.is_finite()).map(|(_, upper)| figure(upper)),
         overdispersion: figure(compared.phi),
@@ -149,8 +159,10 @@ pub(super) fn trial(order: &Order, metric: &Metric) -> Trial {
 /// The folds as recorded.
 pub(super) fn begin(order: &Order, metric: &Metric, timing: &Timing) -> Folds {
     let trial = trial(order, metric);
+    let by_boundaries = metric.latency.as_ref().is_some_and(|latency| latency.threshold.is_none());
     let fresh = || Folds {
-        comparison: Some(Comparison::new(trial.clone())),
+        comparison: (!by_boundaries).then(|| Comparison::new(trial.clone())),
+        latency: by_boundaries.then(|| LatencyFold::new(trial.clone())),
         budget: order.is_budget_metric(metric).then(|| BudgetFold::after(order.spent_earlier_hundredths)),
         ..Folds::default()
     };
@@ -167,7 +179,7 @@ pub(super) fn begin(order: &Order, metric: &Metric, timing: &Timing) -> Folds {
     folds
 }
 
-fn judged(order: &Order, timing: &Timing) -> Judged {
+pub(super) fn judged(order: &Order, timing: &Timing) -> Judged {
     let warm = order.pods_started_at.map_or(i64::MIN, |at| timing.first_after(at + timing.warmup));
     Judged { settled: timing.first_after(order.settled_at + timing.settle), warm, window: timing.window }
 }
@@ -196,7 +208,7 @@ async fn learn_terms(
     Ok(())
 }
 
-/// Read and fold the new windows. Err: why there are none, or why they are not enough.
+/// Read and fold the new windows. Ok: a latency's threshold as it was used. Err: why there are none, or why they are not enough.
 pub(super) async fn advance(
     order: &Order,
     counters: &Counters<'_>,
@@ -204,11 +216,11 @@ pub(super) async fn advance(
     folds: &mut Folds,
     provider: &dyn Provider,
     now: i64,
-) -> Result<(), String> {
+) -> Result<Option<String>, String> {
     let timing = order.timing();
     let to = timing.ready_until(now).min(folds.watermark + MOST_WINDOWS * timing.window);
     if to <= folds.watermark {
-        return Ok(());
+        return Ok(None);
     }
     learn_ratio_before(order, selectors, folds, provider).await?;
     if let Some(comparison) = &mut folds.comparison
@@ -219,20 +231,21 @@ pub(super) async fn advance(
     let from = folds.watermark - LOOK_BACK_WINDOWS * timing.window;
     let read = |arm: Arm| selectors.read(arm, provider, from, to);
     let (mut canary, mut control) = try_join(read(Arm::Canary), read(Arm::Control)).await?;
-    counters.sort(&mut canary, &mut control)?;
+    let threshold = counters.sort(&mut canary, &mut control)?;
     if canary.total.is_empty() && control.total.is_empty() && !control.own_targets {
         control.up = scraped_proxies(selectors, provider, from, to).await?;
         canary.up = control.up.clone();
     }
     let new_pods = new_pods(order, selectors, &canary, folds.watermark, from, provider).await?;
-    let live = Liveness::of([&canary, &control]);
     let cells = Cells { window: timing.window, from: folds.watermark, to, changed_at: order.settled_at };
-    let of_canary = reading(&canary, &control, &live, &new_pods);
-    let of_control = reading(&control, &canary, &live, &NewPods::default());
-    let assembly = assemble(&slots(&of_canary, &of_control, &cells), folds.watermark, order.expected());
+    let read = Read { canary: &canary, control: &control, new_pods: &new_pods, cells };
+    let assembly = match &mut folds.latency {
+        Some(fold) => tails(order, selectors, fold, read, provider).await?,
+        None => read.assembly(order),
+    };
     let enough = !assembly.windows.is_empty();
     folds.absorb(&assembly, judged(order, &timing));
-    if enough { Ok(()) } else { Err(shortfall(selectors, &canary, &control)) }
+    if enough { Ok(threshold) } else { Err(shortfall(selectors, &canary, &control)) }
 }
 
 /// A shared proxy's counters are born with the first request. Where other series of the same name are there, the proxies are

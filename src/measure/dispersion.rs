@@ -6,6 +6,7 @@
 use std::collections::BTreeSet;
 
 use super::{
+    histogram::Histograms,
     order::{Arm, Order},
     provider::{Labels, Provider, Series},
     selectors::{Counters, Selectors},
@@ -29,13 +30,24 @@ pub(super) async fn overdispersion(
     if let Some(given) = order.judging.overdispersion {
         return Decimal::value(given);
     }
-    let to = order.run_started_at.div_euclid(BLOCK_SECONDS) * BLOCK_SECONDS;
-    let from = to - BEFORE_SECONDS;
+    let (from, to) = hour_before(order);
     let Ok(mut stable) = selectors.read(Arm::Control, provider, from, to).await else { return FALLBACK_PHI };
     if counters.sort(&mut stable.clone(), &mut stable).is_err() {
         return FALLBACK_PHI;
     }
     estimate(&stable, from, to)
+}
+
+/// The same at one bound of histograms that were read for that hour.
+pub(super) fn overdispersion_at(order: &Order, stable: &Histograms, bound: f64) -> f64 {
+    let (from, to) = hour_before(order);
+    estimate(&stable.at(bound, &ArmSeries::default()), from, to)
+}
+
+/// The whole blocks of the hour before the run, in seconds since the epoch.
+pub(super) fn hour_before(order: &Order) -> (i64, i64) {
+    let to = order.run_started_at.div_euclid(BLOCK_SECONDS) * BLOCK_SECONDS;
+    (to - BEFORE_SECONDS, to)
 }
 
 fn estimate(stable: &ArmSeries, from: i64, to: i64) -> f64 {

@@ -15,7 +15,7 @@ use super::{
 use crate::{
     api::{EvidenceRecord, Metric, MetricRecord, Percent},
     engine::EvidenceView,
-    stats::{BudgetTerms, Evidence, Measured, Supply, WorstCost, judge},
+    stats::{Apart, BudgetTerms, Evidence, Measured, Supply, WorstCost, judge},
 };
 
 /// Metrics that are read at the same time: a metrics server is shared.
@@ -105,12 +105,13 @@ fn settle_budget(order: &Order, counting: &Counting, evidence: &mut Evidence, re
 /// What the next step could cost at worst.
 fn next_step(order: &Order, counting: &Counting, terms: &BudgetTerms) -> Option<(Percent, WorstCost)> {
     let (step, compared) = (order.next_step()?, counting.counted.compared?);
-    Some((step.weight, counting.outlook.worst_cost(compared.upper, step.weight, step.bake, terms)))
+    let Apart::Bounds { upper, .. } = compared.apart else { return None };
+    Some((step.weight, counting.outlook.as_ref()?.worst_cost(upper, step.weight, step.bake, terms)))
 }
 
 /// At the last weight at which the arms are compared, a canary like stable would not get its Pass within the horizon.
 fn power_insufficient(order: &Order, counting: &Counting) -> Option<String> {
-    let outlook = &counting.outlook;
+    let outlook = counting.outlook.as_ref()?;
     let measured = outlook.requests_per_second > 0.0 && counting.counted.step.windows >= MEASURED_WINDOWS;
     let last = order.plan.steps.iter().rev().find(|step| step.weight < Percent::FULL)?;
     let horizon = outlook.terms.horizon_seconds;

@@ -8,6 +8,7 @@ mod dispersion;
 mod estimate;
 mod evaluate;
 mod figures;
+mod histogram;
 mod measuring;
 mod order;
 mod placeholder;
@@ -20,6 +21,7 @@ mod resolve;
 mod selectors;
 mod series;
 mod stretches;
+mod tails;
 
 pub use evaluate::evaluate;
 pub use figures::{Figures, FiguresError, figures};

@@ -21,6 +21,8 @@ use crate::{
 
 /// Metrics of one analysis: the run's record must have room for all of them.
 const MOST_METRICS: usize = 12;
+/// Of these, latency metrics without a threshold: each has a test for each of its boundaries in the record.
+const MOST_BY_BOUNDARIES: usize = 3;
 const LONGEST_NAME: usize = 63;
 
 /// The metrics of an analysis, or everything that is wrong with it. `templates` are those that exist, of both kinds; `routed`:
@@ -137,10 +139,6 @@ impl Work {
         if metric.ratio.as_ref().is_some_and(|ratio| ratio.bad.is_some() == ratio.good.is_some()) {
             self.refuse(Reason::InvalidSpec, format!("{at}.ratio: give exactly one of bad and good"));
         }
-        if metric.latency.as_ref().is_some_and(|latency| latency.threshold.is_none()) {
-            let message = format!("{at}.latency.threshold: give a bucket boundary, such as 250ms");
-            self.refuse(Reason::InvalidSpec, message);
-        }
         if let Some(threshold) = &metric.threshold {
             self.check_threshold(at, threshold);
         }
@@ -172,6 +170,18 @@ impl Work {
     fn check_set(&mut self, budget: Option<&ErrorBudget>) {
         if self.metrics.len() > MOST_METRICS {
             let message = format!("spec.analysis: {} metrics, at most {MOST_METRICS} are possible", self.metrics.len());
+            self.refuse(Reason::InvalidSpec, message);
+        }
+        let by_boundaries =
+            |metric: &&Metric| metric.latency.as_ref().is_some_and(|latency| latency.threshold.is_none());
+        let found: Vec<_> = self.metrics.iter().filter(by_boundaries).map(|metric| metric.name.as_str()).collect();
+        if found.len() > MOST_BY_BOUNDARIES {
+            let message = format!(
+                "spec.analysis: {} latency metrics without a threshold ({}), at most {MOST_BY_BOUNDARIES} are possible: give \
+                 the others a threshold, such as 250ms",
+                found.len(),
+                found.join(", ")
+            );
             self.refuse(Reason::InvalidSpec, message);
         }
         let mut names = BTreeSet::new();

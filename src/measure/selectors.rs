@@ -5,12 +5,13 @@
 use futures::future::try_join3;
 
 use super::{
+    histogram::{Histograms, NOTHING_SHARED, shared_bounds},
     order::{Arm, Order},
     promql::selector,
-    provider::{Provider, Series},
+    provider::Provider,
     series::ArmSeries,
 };
-use crate::api::{LatencyMetric, Metric, RatioMetric};
+use crate::api::{LatencyMetric, LatencyUnit, Metric, RatioMetric, Span};
 use promql_parser::{
     label::{Matcher, Matchers},
     parser::VectorSelector,
@@ -32,41 +33,37 @@ impl<'a> Counters<'a> {
         metric.ratio.as_ref().map(Self::Ratio).or(metric.latency.as_ref().map(Self::Latency))
     }
 
-    /// Latency: tell all requests from those at or below the boundary, which both arms must have.
-    pub fn sort(&self, canary: &mut ArmSeries, control: &mut ArmSeries) -> Result<(), String> {
-        let Self::Latency(LatencyMetric { threshold, unit, .. }) = self else { return Ok(()) };
-        let threshold = threshold.ok_or("the metric has no threshold")?;
-        let boundary = boundary(unit.of(threshold), &canary.total, &control.total)
-            .ok_or_else(|| format!("no bucket boundary of both arms is at or above {threshold}"))?;
-        for arm in [canary, control] {
-            let buckets = std::mem::take(&mut arm.total);
-            for bucket in buckets {
-                match upper_bound(&bucket) {
-                    Some(bound) if bound.is_infinite() => arm.total.push(bucket),
-                    Some(bound) if bound == boundary => arm.good.push(bucket),
-                    _ => {}
-                }
-            }
-            arm.by_good = true;
+    /// Latency with a threshold: tell all requests from those at or below the boundary, which both arms must have. The
+    /// threshold in words, as it is used; None: there is nothing to tell apart.
+    pub fn sort(&self, canary: &mut ArmSeries, control: &mut ArmSeries) -> Result<Option<String>, String> {
+        let Self::Latency(LatencyMetric { threshold: Some(threshold), unit, .. }) = self else { return Ok(None) };
+        let (of_canary, of_control) = (Histograms::of(&canary.total)?, Histograms::of(&control.total)?);
+        if of_canary.is_empty() && of_control.is_empty() {
+            return Ok(None);
         }
-        Ok(())
+        let boundary = boundary(*threshold, *unit, &shared_bounds(&of_canary, &of_control))?;
+        *canary = of_canary.at(boundary, canary);
+        *control = of_control.at(boundary, control);
+        let is_exact = boundary <= unit.of(*threshold) * (1.0 + HAIR);
+        let sign = unit.sign();
+        Ok(Some(if is_exact { threshold.to_string() } else { format!("{threshold}, snapped up to {boundary} {sign}") }))
     }
 }
 
-fn upper_bound(bucket: &Series) -> Option<f64> {
-    bucket.labels.get("le")?.parse().ok()
-}
+/// A boundary is written in decimal on both sides: it is compared with this much room.
+const HAIR: f64 = 1e-9;
 
-/// The smallest boundary at or above the threshold that every arm with series has.
-fn boundary(threshold: f64, canary: &[Series], control: &[Series]) -> Option<f64> {
-    let bounds = |arm: &[Series]| -> Vec<f64> { arm.iter().filter_map(upper_bound).collect() };
-    let (of_canary, of_control) = (bounds(canary), bounds(control));
-    let shared = |bound: &f64| {
-        (of_canary.is_empty() || of_canary.contains(bound)) && (of_control.is_empty() || of_control.contains(bound))
-    };
-    // A boundary is written in decimal on both sides: it is compared with a hair's breadth of room.
-    let fits = |bound: &f64| bound.is_finite() && *bound >= threshold * (1.0 - 1e-9);
-    of_canary.iter().chain(&of_control).copied().filter(fits).filter(shared).min_by(f64::total_cmp)
+/// The smallest of these bounds at or above the threshold.
+fn boundary(threshold: Span, unit: LatencyUnit, shared: &[f64]) -> Result<f64, String> {
+    let fits = |bound: &&f64| **bound >= unit.of(threshold) * (1.0 - HAIR);
+    let largest = shared.last().ok_or(NOTHING_SHARED)?;
+    shared.iter().find(fits).copied().ok_or_else(|| {
+        format!(
+            "the threshold {threshold} is above every bucket boundary that the canary and stable share, of which {largest} {} is \
+             the largest: lower the threshold, or add a bucket above it",
+            unit.sign()
+        )
+    })
 }
 
 /// One arm's selectors.
@@ -152,25 +149,44 @@ impl Selectors {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::measure::provider::Series;
 
-    fn bucket(le: &str) -> Series {
-        Series { labels: [("le".to_owned(), le.to_owned())].into(), samples: vec![] }
+    fn arm(bounds: &[&str]) -> ArmSeries {
+        let bucket = |le: &&str| Series { labels: [("le".to_owned(), (*le).to_owned())].into(), samples: vec![] };
+        ArmSeries { total: bounds.iter().map(bucket).collect(), ..ArmSeries::default() }
+    }
+
+    /// The threshold in words and the bucket of the requests that are not slower.
+    fn sorted(threshold: u64, canary: &ArmSeries, control: &ArmSeries) -> Result<(Option<String>, String), String> {
+        let (mut canary, mut control) = (canary.clone(), control.clone());
+        let threshold = Some(Span::millis(threshold));
+        let metric = LatencyMetric { histogram: "x_bucket".into(), threshold, unit: LatencyUnit::Seconds };
+        let said = Counters::Latency(&metric).sort(&mut canary, &mut control)?;
+        assert!(canary.total.len() <= 1 && canary.by_good == canary.all().next().is_some());
+        Ok((said, canary.good.first().map(|bucket| bucket.labels["le"].clone()).unwrap_or_default()))
     }
 
     #[test]
-    fn a_threshold_snaps_up_to_a_boundary_of_both_arms() {
-        let arm = |bounds: &[&str]| bounds.iter().map(|le| bucket(le)).collect::<Vec<_>>();
+    fn a_threshold_snaps_up_to_a_boundary_of_both_arms_and_that_is_said() {
         let (fine, coarse) = (arm(&["0.1", "0.25", "0.5", "1", "+Inf"]), arm(&["0.1", "0.5", "1.0", "+Inf"]));
-        for (threshold, canary, control, expected) in [
-            (0.25, &fine, &fine, Some(0.25)),
-            (0.25, &fine, &coarse, Some(0.5)),
-            (0.2, &fine, &vec![], Some(0.25)),
-            (1.0, &fine, &coarse, Some(1.0)),
-            (2.0, &fine, &coarse, None),
-            (0.1, &vec![], &vec![], None),
+        for (threshold, control, said, bucket) in [
+            (250, &fine, "250ms", "0.25"),
+            (250, &coarse, "250ms, snapped up to 0.5 s", "0.5"),
+            (200, &arm(&[]), "200ms, snapped up to 0.25 s", "0.25"),
+            (1_000, &coarse, "1s", "1"),
         ] {
-            assert_eq!(boundary(threshold, canary, control), expected, "{threshold}");
+            let expected = (Some(said.to_owned()), bucket.to_owned());
+            assert_eq!(sorted(threshold, &fine, control), Ok(expected), "{threshold}");
         }
+        assert_eq!(sorted(100, &arm(&[]), &arm(&[])), Ok((None, String::new())), "nothing is there to be slow");
+    }
+
+    #[test]
+    fn a_threshold_above_every_boundary_of_both_arms_is_no_evidence() {
+        let (fine, coarse) = (arm(&["0.1", "0.25", "0.5", "1", "+Inf"]), arm(&["0.1", "0.5", "+Inf"]));
+        let why = sorted(600, &fine, &coarse).unwrap_err();
+        assert!(why.starts_with("the threshold 600ms is above every") && why.contains("of which 0.5 s is"), "{why}");
+        assert_eq!(sorted(600, &fine, &arm(&["0.7", "+Inf"])).unwrap_err(), NOTHING_SHARED);
     }
 
     #[test]

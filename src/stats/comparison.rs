@@ -66,9 +66,7 @@ pub struct Compared {
     /// The Fail was proven, now or before.
     pub failed: bool,
     pub pass: Proof,
-    /// The canary's bad ratio above stable's: bounds at alpha on each side.
-    pub lower: f64,
-    pub upper: f64,
+    pub apart: Apart,
     /// The canary's bad ratio as a multiple of stable's.
     pub ratio: Option<(f64, f64)>,
     /// Of the canary's objective, and whether stable breaks it too.
@@ -78,6 +76,15 @@ pub struct Compared {
     pub phi: f64,
     pub suspicion: f64,
     pub min_canary_requests: f64,
+}
+
+/// What is known of the distance between the arms.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Apart {
+    /// The canary's bad ratio above stable's: bounds at alpha on each side.
+    Bounds { lower: f64, upper: f64 },
+    /// Latency without a threshold: where the evidence is largest, and of how many boundaries. None: they are not chosen yet.
+    Tails { boundary: Option<f64>, of: usize },
 }
 
 /// A replay's result.
@@ -181,8 +188,7 @@ impl Comparison {
             fail: proof(&self.fail),
             failed: self.failed,
             pass: proof(&self.pass),
-            lower: self.difference.lower(alpha),
-            upper: self.difference.upper(alpha),
+            apart: Apart::Bounds { lower: self.difference.lower(alpha), upper: self.difference.upper(alpha) },
             ratio: self.ratio.as_ref().map(|ratio| ratio.bounds(alpha)),
             slo: self.slo.as_ref().map(|slo| (of_slo(&slo.canary), slo.control.is_proven())),
             mismatch: self.shares.as_ref().filter(|shares| shares.is_mismatch(phi)).map(SampleRatio::seen),
@@ -203,7 +209,7 @@ fn parted(test: &'static str, recorded: &MarginTest, again: &MarginTest) -> Opti
     parted.next().map(|(part, (recorded, again))| Difference { test, part, recorded, again })
 }
 
-fn restarts(terms: &Terms) -> Restarts {
+pub fn restarts(terms: &Terms) -> Restarts {
     Restarts { horizon_windows: terms.horizon_windows(), confirm_windows: terms.confirm, reserve: terms.reserve }
 }
 

@@ -17,17 +17,20 @@ use super::{
 pub const MOST_BOUNDARIES: usize = 12;
 /// What is tolerated at each boundary for a Fail.
 pub const DOMINANCE_MARGIN: Margin = Margin { ratio: 1.1, absolute: 0.001 };
+/// The absolute part of what is tolerated at each boundary for a Pass: as much wider than a Fail's as it is for errors.
+pub const DOMINANCE_PASS_ABSOLUTE: f64 = 0.005;
 /// Part of stable's requests that a useful boundary has above it: with fewer nothing is found, with more it is no tail.
 const TAIL: std::ops::RangeInclusive<f64> = 0.001..=0.9;
 
 /// The boundaries to test, of all finite ones in ascending order, each with stable's ratio of slower requests. If more are
-/// useful than there is room for, evenly spread ones with the first and the last.
+/// useful than there is room for, evenly spread ones with the first and the last. If none is, all are as good: a service that is
+/// faster than every boundary may still become slower.
 pub fn latency_boundaries(stable_tails: &[(f64, f64)]) -> Vec<f64> {
-    let useful: Vec<f64> = stable_tails
-        .iter()
-        .filter(|(edge, tail)| edge.is_finite() && TAIL.contains(tail))
-        .map(|(edge, _)| *edge)
-        .collect();
+    let finite = stable_tails.iter().filter(|(edge, _)| edge.is_finite());
+    let mut useful: Vec<f64> = finite.clone().filter(|(_, tail)| TAIL.contains(tail)).map(|(edge, _)| *edge).collect();
+    if useful.is_empty() {
+        useful = finite.map(|(edge, _)| *edge).collect();
+    }
     let most = MOST_BOUNDARIES - 1;
     match useful.len() {
         0..=MOST_BOUNDARIES => useful,
@@ -63,10 +66,11 @@ impl Dominance {
         &self.boundaries
     }
 
-    /// Take one window in: for each boundary the requests slower than it (bad) and all, of both arms.
-    pub fn absorb(&mut self, canary: &[Counts], control: &[Counts], phi: f64) {
-        for (test, (canary, control)) in self.tests.iter_mut().zip(canary.iter().zip(control)) {
-            test.absorb(*canary, *control, phi);
+    /// Take one window in: for each boundary the requests slower than it (bad) and all, of both arms, and what the evidence
+    /// there is divided by.
+    pub fn absorb(&mut self, canary: &[Counts], control: &[Counts], phis: &[f64]) {
+        for (test, ((canary, control), phi)) in self.tests.iter_mut().zip(canary.iter().zip(control).zip(phis)) {
+            test.absorb(*canary, *control, *phi);
         }
     }
 
@@ -129,6 +133,7 @@ mod tests {
     fn boundaries_lie_where_stable_has_a_tail() {
         let tails = [(0.001, 1.0), (0.01, 0.9), (0.1, 0.4), (1.0, 0.001), (5.0, 0.0), (f64::INFINITY, 0.0)];
         assert_eq!(latency_boundaries(&tails), [0.01, 0.1, 1.0]);
+        assert_eq!(latency_boundaries(&[(0.1, 0.0), (0.2, 0.0), (f64::INFINITY, 0.0)]), [0.1, 0.2]);
         let many: Vec<_> = (0..40).map(|edge| (f64::from(edge), 0.5)).collect();
         let chosen = latency_boundaries(&many);
         assert_eq!((chosen.len(), chosen[0], chosen[11]), (12, 0.0, 39.0));
@@ -140,7 +145,7 @@ mod tests {
         let mut test = Dominance::fail(vec![0.1, 0.25, 1.0], MARGIN, 0.003, Restarts::default());
         let stable = [counts(400.0), counts(50.0), counts(10.0)];
         for _ in 0..5 {
-            test.absorb(&[counts(400.0), counts(60.0), counts(100.0)], &stable, 1.0);
+            test.absorb(&[counts(400.0), counts(60.0), counts(100.0)], &stable, &[1.0; 3]);
         }
         let (worst, most) = test.worst().unwrap();
         assert_eq!(worst, 1.0);
@@ -157,7 +162,7 @@ mod tests {
     fn a_pass_needs_every_boundary() {
         let mut test = Dominance::pass(vec![0.1, 1.0], Margin { ratio: 1.5, absolute: 0.005 }, 0.05);
         for _ in 0..20 {
-            test.absorb(&[counts(40.0), counts(30.0)], &[counts(40.0), counts(10.0)], 1.0);
+            test.absorb(&[counts(40.0), counts(30.0)], &[counts(40.0), counts(10.0)], &[1.0; 2]);
         }
         assert!(test.average() > 20.0 && test.least() < 1.0, "{} {}", test.average(), test.least());
     }

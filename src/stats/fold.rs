@@ -9,6 +9,7 @@ use super::{
     budget::BudgetFold,
     comparison::Comparison,
     counts::CountsFold,
+    latency::LatencyFold,
     window::{Assembly, Judged, Window},
 };
 
@@ -33,6 +34,8 @@ pub struct Folds {
     pub watermark: i64,
     pub counts: CountsFold,
     pub comparison: Option<Comparison>,
+    /// In its place on a latency metric without a threshold.
+    pub latency: Option<LatencyFold>,
     /// On the metric whose requests the error budget counts.
     pub budget: Option<BudgetFold>,
 }
@@ -44,6 +47,9 @@ impl Folds {
         if let Some(comparison) = &mut self.comparison {
             all.push(("comparison", comparison));
         }
+        if let Some(latency) = &mut self.latency {
+            all.push(("latency", latency));
+        }
         if let Some(budget) = &mut self.budget {
             all.push(("budget", budget));
         }
@@ -53,9 +59,14 @@ impl Folds {
     /// Every window counts towards the budget, because every bad request hurts somebody; the other folds see only those that
     /// are judged.
     pub fn absorb(&mut self, assembly: &Assembly, judged: Judged) {
-        for window in &assembly.windows {
+        for (index, window) in assembly.windows.iter().enumerate() {
             match judged.verdict_on(window) {
-                None => self.each().into_iter().for_each(|(_, fold)| fold.absorb(window)),
+                None => {
+                    self.each().into_iter().for_each(|(_, fold)| fold.absorb(window));
+                    if let (Some(latency), Some(slower)) = (&mut self.latency, assembly.slower.get(index)) {
+                        latency.absorb_slower(window, slower);
+                    }
+                }
                 Some(reason) => {
                     self.counts.drop(reason, ((window.end - window.start) / judged.window).unsigned_abs());
                     if let Some(budget) = &mut self.budget {

@@ -7,7 +7,7 @@ use super::{
     advance::WorstCost,
     allowance::BudgetTerms,
     budget::{Degradation, Spending, percent},
-    comparison::Compared,
+    comparison::{Apart, Compared},
     counts::Tally,
     slo::SLO_BURN,
     threshold::Outcome,
@@ -319,10 +319,14 @@ fn towards_a_pass(metric: &Counted, compared: &Compared) -> String {
     )
 }
 
-fn counts(Counted { run, .. }: &Counted) -> String {
+fn counts(Counted { run, compared, .. }: &Counted) -> String {
+    let bad = match compared.as_ref().map(|compared| compared.apart) {
+        Some(Apart::Tails { boundary: Some(boundary), .. }) => format!("above the boundary {boundary}"),
+        Some(Apart::Tails { boundary: None, .. } | Apart::Bounds { .. }) | None => "bad".into(),
+    };
     let windows = if run.windows == 1 { "window" } else { "windows" };
     format!(
-        "{:.0} of {:.0} requests of the canary were bad, {:.0} of {:.0} of stable, in {} {windows}",
+        "{:.0} of {:.0} requests of the canary were {bad}, {:.0} of {:.0} of stable, in {} {windows}",
         run.canary.bad, run.canary.total, run.control.bad, run.control.total, run.windows
     )
 }
@@ -335,13 +339,24 @@ impl Compared {
             Some((lower, _)) if lower > 1.0 => format!(", {lower:.1} times or more"),
             Some(_) | None => String::new(),
         };
-        format!("at least {} points above stable's{times}", percent(self.lower.max(0.0)))
+        match self.apart {
+            Apart::Bounds { lower, .. } => format!("at least {} points above stable's{times}", percent(lower.max(0.0))),
+            Apart::Tails { of, .. } => of_boundaries(of),
+        }
     }
 
     /// How far it is above stable at most.
     fn at_most(&self) -> String {
-        format!("at most {} points above stable's", percent(self.upper))
+        match self.apart {
+            Apart::Bounds { upper, .. } => format!("at most {} points above stable's", percent(upper)),
+            Apart::Tails { boundary: Some(_), of } => of_boundaries(of),
+            Apart::Tails { boundary: None, .. } => "the boundaries are chosen with its first requests".into(),
+        }
     }
+}
+
+fn of_boundaries(count: usize) -> String {
+    format!("of {count} boundaries this one speaks most against it")
 }
 
 /// A number with few digits: evidence is not more exact than that.

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 
+use super::latency::Slower;
 use crate::api::{Judging, Span};
 
 /// Windows without an answer after which metrics count as unavailable, and the longest gap that one increment may cover.
@@ -166,6 +167,8 @@ impl Judged {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Assembly {
     pub windows: Vec<Window>,
+    /// By window: what was slower than each boundary, on a latency metric without a threshold.
+    pub slower: Vec<Vec<Slower>>,
     /// End of what is consumed: the next read starts here.
     pub watermark: i64,
     pub dropped: BTreeMap<Dropped, u64>,

@@ -1,6 +1,7 @@
 //! Analyses with templates, and everything that can be wrong with them.
 
 use super::*;
+use crate::api::LatencyMetric;
 
 fn analysis(text: &str) -> AnalysisSpec {
     serde_yaml_ng::from_str(text).unwrap()
@@ -32,6 +33,28 @@ fn arguments_are_filled_in_and_arms_are_kept() {
 }
 
 #[test]
+fn three_latency_metrics_may_go_without_a_threshold() {
+    let metric = |number: usize| {
+        let histogram = format!("a{number}_bucket{{r=\"{{{{ revision }}}}\"}}");
+        Metric {
+            name: format!("p{number}"),
+            latency: Some(LatencyMetric { histogram, threshold: None, ..LatencyMetric::default() }),
+            ..Metric::default()
+        }
+    };
+    let resolved = |count| {
+        let metrics = (0..count).map(metric).collect();
+        resolve(&AnalysisSpec { metrics, ..AnalysisSpec::default() }, &[], None, true)
+    };
+    assert!(resolved(3).is_ok());
+    let refusal = &resolved(4).unwrap_err()[0];
+    assert_eq!(refusal.reason, Reason::InvalidSpec);
+    assert!(
+        refusal.message.starts_with("spec.analysis: 4 latency metrics without a threshold (p0, p1, p2, p3), at most 3")
+    );
+}
+
+#[test]
 fn everything_that_is_wrong_is_said_at_once() {
     let spec = analysis(
         r#"
@@ -57,7 +80,6 @@ metrics:
         (TemplateMissing, "AnalysisTemplate golden, metric errors.ratio.bad: argument route has no value"),
         (TemplateMissing, "spec.analysis.templates[1]: ClusterAnalysisTemplate gone does not exist"),
         (InvalidSpec, "spec.analysis.metrics[0].threshold: give exactly one of success and failure"),
-        (InvalidSpec, "spec.analysis.metrics[1].latency.threshold: give a bucket boundary"),
         (InvalidSpec, "spec.analysis.metrics[1].latency.histogram: failed to use it as a selector"),
         (ArmsNotSeparable, "spec.analysis.metrics[2].ratio.good: both arms select the same series"),
         (InvalidSpec, "spec.analysis.metrics[3].ratio: give exactly one of bad and good"),

@@ -40,7 +40,8 @@ fn a_worse_canary_fails_after_three_windows_and_stays_failed() {
 fn a_canary_like_stable_passes_and_its_difference_is_bounded() {
     let compared = folded(&[SAME; 8]).compared();
     assert!(compared.pass.holds() && !compared.failed && compared.mismatch.is_none(), "{compared:?}");
-    assert!(compared.lower <= 0.0 && compared.upper > 0.0 && compared.upper < 0.01, "{compared:?}");
+    let Apart::Bounds { lower, upper } = compared.apart else { panic!("{compared:?}") };
+    assert!(lower <= 0.0 && upper > 0.0 && upper < 0.01, "{compared:?}");
 }
 
 #[test]

@@ -104,8 +104,7 @@ fn open() -> Compared {
         fail: Proof { evidence: 0.5, threshold: 120.0 },
         failed: false,
         pass: Proof { evidence: 3.0, threshold: 20.0 },
-        lower: -0.01,
-        upper: 0.012,
+        apart: Apart::Bounds { lower: -0.01, upper: 0.012 },
         ratio: Some((0.2, f64::INFINITY)),
         slo: Some((Proof { evidence: 0.5, threshold: 600.0 }, false)),
         mismatch: None,
@@ -121,7 +120,10 @@ fn compared(compared: Compared) -> Counted {
 
 #[test]
 fn the_tests_of_a_metric_decide_in_their_order() {
-    let worse = Compared { failed: true, lower: 0.02, ratio: Some((3.0, 8.0)), ..open() };
+    let worse =
+        Compared { failed: true, apart: Apart::Bounds { lower: 0.02, upper: 0.03 }, ratio: Some((3.0, 8.0)), ..open() };
+    let slower = Compared { apart: Apart::Tails { boundary: Some(0.5), of: 7 }, ratio: None, ..worse };
+    let unknown = Compared { apart: Apart::Tails { boundary: None, of: 0 }, ratio: None, ..open() };
     let breach = Proof { evidence: 700.0, threshold: 600.0 };
     let breached = |control_too| Compared { slo: Some((breach, control_too)), ..open() };
     let passing = Compared { pass: Proof { evidence: 21.0, threshold: 20.0 }, ..open() };
@@ -141,6 +143,13 @@ fn the_tests_of_a_metric_decide_in_their_order() {
             Reason::WorseThanControl,
             "at least 2 points above stable's, 3.0 to 8.0 times",
         ),
+        (
+            all(slower, None),
+            Judgement::Fail,
+            Reason::WorseThanControl,
+            "2 of 100 requests of the canary were above the boundary 0.5, 9 of 900 of stable, in 4 windows; of 7 boundaries",
+        ),
+        (all(unknown, None), undecided, Reason::InsufficientEvidence, "chosen with its first requests; evidence 3 of"),
         (all(breached(false), None), Judgement::Fail, Reason::SloBreach, "evidence 700 of 600 needed"),
         (all(breached(true), None), undecided, Reason::InsufficientEvidence, "at most 1.2 points above stable's"),
         (all(mismatched, None), hold, Reason::SampleRatioMismatch, "50 of 1000 requests (5 %), the weight is 10"),
