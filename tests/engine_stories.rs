@@ -509,3 +509,19 @@ fn a_start_that_is_refused_is_looked_at_now_and_then_only() {
     let wake = tidegate::engine::decide(&model.world).wake;
     assert!(wake >= std::time::Duration::from_secs(1), "{wake:?}");
 }
+
+#[test]
+fn the_pin_of_another_rollouts_run_is_never_taken_out() {
+    for (deleting, run) in [(false, Some("other-v9-1")), (true, Some("other-v9-1")), (true, None)] {
+        let mut model = Model::new(three_steps(), 1);
+        model.world.rollout.has_finalizer = true;
+        model.world.rollout.deleting = deleting;
+        let message = "Service app is named by Rollout other too, which is older".to_owned();
+        model.world.refusals.push(Refusal { reason: Reason::ServiceTaken, message });
+        let state = model.service_state();
+        (state.pin, state.run) = (Some("v9".to_owned()), run.map(str::to_owned));
+        model.during(20, |_| true);
+        let state = model.service_state();
+        assert_eq!((state.pin.as_deref(), state.run.as_deref()), (Some("v9"), run));
+    }
+}

@@ -45,7 +45,11 @@ async fn a_younger_rollout_on_the_same_service_waits_and_the_pin_of_the_older_st
         if before.len() > 1 && after.len() > 1 {
             looks += 1;
             let pin = &service["spec"]["selector"]["tidegate.io/revision"];
-            assert!(pin.is_string(), "two revisions have pods and the Service is not pinned: {service}");
+            if !pin.is_string() {
+                let status = stage.space.status("app").await;
+                let pods: Vec<_> = stage.space.list(POD).await.iter().map(|pod| pod["metadata"].clone()).collect();
+                panic!("{before:?}, {after:?} have pods and the Service is not pinned: {service}\n{status}\n{pods:?}");
+            }
         }
         let status = stage.space.status("app").await;
         if status["release"]["outcome"] == "Promoted" && status["phase"] == "Healthy" {

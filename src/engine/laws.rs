@@ -3,7 +3,10 @@
 //! They are written against the World and the actions alone, without the engine's own helpers where that is possible, so
 //! that one mistake is not made twice. A broken law withholds the actions.
 
-use super::{Action, CanaryRefs, Decision, RouteEdit, RunView, RunWrite, World, active::need, project::last_proven};
+use super::{
+    Action, CanaryRefs, Decision, RouteEdit, RunView, RunWrite, World, active::need, project::last_proven,
+    restore::is_ours,
+};
 use crate::{
     api::{Percent, RolloutRunStatus, RunPhase},
     stats::Judgement,
@@ -165,8 +168,8 @@ fn deletion(case: &Case, action: &Action) -> Option<Broken> {
     if *action != Action::RemoveFinalizer || rollout.orphan || rollout.namespace_terminating {
         return None;
     }
-    let pinned =
-        case.world.services.iter().filter_map(|service| service.state.known()).any(|state| state.pin.is_some());
+    let mut services = case.world.services.iter().filter_map(|service| service.state.known());
+    let pinned = services.any(|state| state.pin.is_some() && is_ours(case.world, state));
     let named = case.world.routes.iter().filter_map(|route| route.state.known());
     let named = named.into_iter().any(|state| state.canary != CanaryRefs::Absent);
     (pinned || named).then(|| broken("S11", "the finalizer would go before everything is restored"))?

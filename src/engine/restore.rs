@@ -3,11 +3,11 @@
 //! A run is aborted or finished before; this is what is left to do at rest.
 
 use super::{
-    Action, Draft, Fact, RouteEdit, SOURCE_PODS, Seen, World,
+    Action, Draft, Fact, RouteEdit, SOURCE_PODS, Seen, ServiceState, World,
     project::{Situation, last_proven},
     record::weight_total,
 };
-use crate::api::{Percent, Phase, Reason, revision_of_run};
+use crate::api::{Percent, Phase, Reason, is_run_of, revision_of_run};
 
 /// A deletion that takes longer is said in a condition.
 const OVERDUE_MILLIS: u64 = 15 * 60 * 1_000;
@@ -76,7 +76,7 @@ fn unpin(draft: &mut Draft) -> Option<String> {
     let mut left = None;
     for service in &world.services {
         match &service.state {
-            Seen::Known(state) if state.pin.is_some() || state.run.is_some() => {
+            Seen::Known(state) if (state.pin.is_some() || state.run.is_some()) && is_ours(world, state) => {
                 left = Some(format!("Service {} gets its owner's selector again", service.name));
                 draft.act(Action::Unpin { service: service.name.clone() });
             }
@@ -85,6 +85,15 @@ fn unpin(draft: &mut Draft) -> Option<String> {
         }
     }
     left
+}
+
+/// The pin or the mark is of one of our runs or revisions: another Rollout may name the same Service, and have its run there.
+pub(super) fn is_ours(world: &World, state: &ServiceState) -> bool {
+    match (&state.run, &state.pin) {
+        (Some(run), _) => is_run_of(run, &world.rollout.name),
+        (None, Some(pin)) if world.revisions.contains_key(pin) => true,
+        (None, _) => !world.refusals.iter().any(|refusal| refusal.reason == Reason::ServiceTaken),
+    }
 }
 
 /// With a referenced Deployment: it serves again with N pods before the revisions' pods go.
