@@ -46,3 +46,10 @@ pub struct MetricsProviderSpec {
     #[schemars(extend("x-kubernetes-validations" = [not_zero()]))]
     pub timeout: Option<Span>,
 }
+
+impl MetricsProviderSpec {
+    /// Whether Rollouts of this namespace may use it.
+    pub fn allows(&self, namespace: &str) -> bool {
+        self.namespaces.is_empty() || self.namespaces.iter().any(|allowed| allowed == "*" || allowed == namespace)
+    }
+}

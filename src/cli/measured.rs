@@ -183,10 +183,7 @@ pub fn choose<'p>(
     name: Option<&str>,
     namespace: &str,
 ) -> Option<&'p (String, MetricsProviderSpec)> {
-    let allows = |spec: &MetricsProviderSpec| {
-        spec.namespaces.is_empty() || spec.namespaces.iter().any(|allowed| allowed == "*" || allowed == namespace)
-    };
-    let mut usable = providers.iter().filter(|(_, spec)| allows(spec));
+    let mut usable = providers.iter().filter(|(_, spec)| spec.allows(namespace));
     match name {
         Some(name) => usable.find(|(found, _)| found == name),
         None => usable.find(|(_, spec)| spec.default),

@@ -74,13 +74,11 @@ impl Site<'_> {
         match &decision.run {
             None => Ok(()),
             Some(RunWrite::Status { name, status, transition: false }) if !self.pace.has_room(self.now.millis) => {
-                let version = runs::version(self.documents, name);
-                self.memory.remember(name, &version, status.clone());
+                self.remember(name, status);
                 Ok(())
             }
             Some(RunWrite::Remember { name, status }) => {
-                let version = runs::version(self.documents, name);
-                self.memory.remember(name, &version, status.clone());
+                self.remember(name, status);
                 Ok(())
             }
             Some(RunWrite::Create { name, spec }) => {
@@ -99,6 +97,12 @@ impl Site<'_> {
                 Ok(())
             }
         }
+    }
+
+    /// Keeps a record that is not worth a write now.
+    fn remember(&mut self, name: &str, status: &crate::api::RolloutRunStatus) {
+        let version = runs::version(self.documents, name);
+        self.memory.remember(name, &version, Box::new(status.clone()));
     }
 
     /// An abort needs two writes and can do with one: the routes do not wait for a record that cannot be written.

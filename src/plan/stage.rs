@@ -8,16 +8,12 @@ use serde::Serialize;
 use super::question::Question;
 use crate::{
     api::{Gate, Percent, Span},
-    stats::{Alone, BudgetTerms, Flow, NextStep, Terms, WorstCost, rises},
+    stats::{Alone, BudgetTerms, Flow, NextStep, REACTION_SECONDS, SLO_BURN, Terms, WorstCost, rises, slo_limit},
 };
 
 /// Shares of alpha that the forecast counts on: of a comparison of errors, and of the objective where there is no control.
 const ERRORS_SHARE: f64 = 0.5;
 const OBJECTIVE_SHARE: f64 = 0.1;
-/// An arm without a control fails above this multiple of what the objective allows: it spends 2 % of a 30-day budget in 1 h.
-const BURN: f64 = 14.4;
-/// From a verdict to the route's weight 0, in seconds.
-const REACTION_SECONDS: f64 = 1.0;
 
 /// A step or the soak.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -96,8 +92,8 @@ impl Test {
     fn of(question: &Question, weight: Percent) -> Self {
         let load = &question.load;
         let (requests_per_second, overdispersion) = (load.requests_per_second, load.overdispersion);
-        let tolerated =
-            question.budget.as_ref().map(|budget| BURN * budget.objective.rest().ratio()).filter(|ratio| *ratio < 1.0);
+        let tolerated = question.budget.as_ref().map(|budget| slo_limit(budget.objective, SLO_BURN));
+        let tolerated = tolerated.filter(|ratio| *ratio < 1.0);
         if weight == Percent::ZERO {
             return Self::Nothing(WhyNothing::NoTraffic);
         }

@@ -10,7 +10,6 @@ use super::{
     difference_bounds::DifferenceBounds,
     fold::{BrokenState, Fold},
     margin::MarginTest,
-    mixture::Restarts,
     overdispersion::FALLBACK_PHI,
     ratio_bounds::RatioBounds,
     recording::Recording,
@@ -127,7 +126,7 @@ impl Comparison {
         let terms = &trial.terms;
         let slo = trial.objective.and_then(|(objective, share)| {
             let limit = slo_limit(objective, SLO_BURN);
-            let test = SloTest::new(limit, terms.alpha * share, restarts(terms));
+            let test = SloTest::new(limit, terms.alpha * share, terms.restarts());
             (limit < 1.0).then(|| ArmsSlo { canary: test.clone(), control: test })
         });
         Self {
@@ -209,14 +208,10 @@ fn parted(test: &'static str, recorded: &MarginTest, again: &MarginTest) -> Opti
     parted.next().map(|(part, (recorded, again))| Difference { test, part, recorded, again })
 }
 
-pub fn restarts(terms: &Terms) -> Restarts {
-    Restarts { horizon_windows: terms.horizon_windows(), confirm_windows: terms.confirm, reserve: terms.reserve }
-}
-
 /// The tests of a Fail and of a Pass before the first window.
 pub fn tests(trial: &Trial) -> (MarginTest, MarginTest) {
     let Terms { alpha, beta, fail, pass, .. } = trial.terms;
-    let fail = MarginTest::fail(fail, alpha * trial.share, restarts(&trial.terms));
+    let fail = MarginTest::fail(fail, alpha * trial.share, trial.terms.restarts());
     (fail, MarginTest::pass(pass, beta))
 }
 

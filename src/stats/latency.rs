@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::{
     bits::{pack, unpack},
-    comparison::{Apart, Compared, Proof, Trial, restarts},
+    comparison::{Apart, Compared, Proof, Trial},
     dominance::{DOMINANCE_MARGIN, DOMINANCE_PASS_ABSOLUTE, Dominance},
     fold::{BrokenState, Fold},
     grid::Margin,
@@ -127,7 +127,7 @@ fn tests(trial: &Trial, boundaries: Vec<f64>) -> (Dominance, Dominance) {
     let terms = &trial.terms;
     // The absolute margins of the terms are parts of an objective for errors: of a tail they are the wrong size.
     let pass = Margin { ratio: terms.pass.ratio, absolute: DOMINANCE_PASS_ABSOLUTE };
-    let fail = Dominance::fail(boundaries.clone(), DOMINANCE_MARGIN, terms.alpha * trial.share, restarts(terms));
+    let fail = Dominance::fail(boundaries.clone(), DOMINANCE_MARGIN, terms.alpha * trial.share, terms.restarts());
     (fail, Dominance::pass(boundaries, pass, terms.beta))
 }
 

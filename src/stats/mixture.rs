@@ -30,6 +30,17 @@ pub struct Restarts {
     pub reserve: f64,
 }
 
+impl Restarts {
+    /// Logarithm of the most that one window may multiply the evidence by, such that `confirm_windows` are needed to reach
+    /// 1 / `level`. A single window has no cap.
+    pub fn log_cap(&self, level: f64) -> f64 {
+        match self.confirm_windows {
+            0 | 1 => f64::INFINITY,
+            windows => -libm::log(level) / f64::from(windows - 1),
+        }
+    }
+}
+
 impl Default for Restarts {
     fn default() -> Self {
         Self { horizon_windows: 720.0, confirm_windows: 3, reserve: 0.5 }
@@ -58,11 +69,8 @@ impl Mixture {
     /// Ramdas & Rinaldo) with weights that sum up to 1, so that the whole stays an e-process: its error probability holds
     /// over the whole run, not on average. The cap `level^(-1/(m - 1))` keeps it below `1 / level` for m - 1 windows.
     pub fn restarting(prior: Each, level: f64, restarts: Restarts) -> Self {
-        let Restarts { horizon_windows, confirm_windows, reserve } = restarts;
-        let log_cap = match confirm_windows {
-            0 | 1 => MOST_LOG_GROWTH,
-            windows => (-libm::log(level) / f64::from(windows - 1)).min(MOST_LOG_GROWTH),
-        };
+        let Restarts { horizon_windows, confirm_windows: _, reserve } = restarts;
+        let log_cap = restarts.log_cap(level).min(MOST_LOG_GROWTH);
         Self { prior, masses: [1.0 - reserve; ALTERNATIVES], reserve, instalment: reserve / horizon_windows, log_cap }
     }
 

@@ -59,7 +59,7 @@ pub use latency::{Boundary, LatencyFold, Slower};
 pub use margin::{MarginTest, margin_log_evidence};
 pub use mean_bounds::{Moments, mean_difference_bounds, mean_half_width, mean_tuning};
 pub use mixture::Restarts;
-pub use outlook::Outlook;
+pub use outlook::{Outlook, REACTION_SECONDS};
 pub use overdispersion::{FALLBACK_PHI, Overdispersion};
 pub use power::{Alone, Flow, POWER};
 pub use quantile_bounds::quantile_bounds;
@@ -67,12 +67,12 @@ pub use rate_bounds::{rate_bounds, rate_log_evidence};
 pub use ratio_bounds::RatioBounds;
 pub use reading::{Cells, Reading, slots};
 pub use recorded::{Arms, Flaw};
-pub use replay::{Grounds, Ledger, PASS_REQUESTS, Replay, ReplayTerms, SUSPICION, Standing, Unused};
+pub use replay::{Grounds, Ledger, Replay, ReplayTerms, Standing, Unused};
 pub use sample_ratio::{
     BY_CONNECTION, BY_REQUEST, SAMPLE_RATIO_ALPHA, SAMPLE_RATIO_PRIOR, SampleRatio, sample_ratio_log_evidence,
 };
 pub use slo::{SLO_BURN, SloTest, slo_limit, slo_log_evidence};
-pub use terms::Terms;
+pub use terms::{PASS_REQUESTS, SUSPICION, Terms};
 pub use threshold::{Measurements, Outcome, ThresholdPlan};
 pub use verdict::{Judgement, Verdict};
 pub use window::{Assembly, Counts, Dropped, Expected, GRACE_WINDOWS, Judged, Side, Slot, Timing, Window, assemble};

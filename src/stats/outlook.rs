@@ -13,7 +13,7 @@ use super::{
 use crate::api::{Percent, Span};
 
 /// From a verdict to the route's weight 0, in seconds.
-const REACTION_SECONDS: f64 = 1.0;
+pub const REACTION_SECONDS: f64 = 1.0;
 
 /// The traffic as measured, and how long evidence takes.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -11,14 +11,10 @@ use super::{
     mixture::Restarts,
     ratio_bounds::RatioBounds,
     recorded::{Arms, Flaw},
+    terms::{PASS_REQUESTS, SUSPICION},
     window::{Counts, GRACE_WINDOWS},
 };
 use crate::api::Reason;
-
-/// Evidence from which on a canary does not advance: at most one good rollout in ten ever sees it.
-pub const SUSPICION: f64 = 10.0;
-/// Requests of the canary that a Pass needs.
-pub const PASS_REQUESTS: f64 = 100.0;
 
 /// Windows whose ratio is taken in at once.
 const BATCH: usize = 64;
@@ -239,7 +235,7 @@ impl Replay {
             Standing::MetricsUnavailable
         } else if self.fail.evidence() >= SUSPICION {
             Standing::Suspicious
-        } else if self.pass.is_proven() && self.canary.total >= PASS_REQUESTS {
+        } else if self.pass.is_proven() && self.canary.total >= PASS_REQUESTS as f64 {
             Standing::NonInferior
         } else {
             Standing::InsufficientEvidence

@@ -3,7 +3,7 @@
 //! One value for the evaluation, the planner and the replay, so that a plan promises what the verdict keeps. It gathers no
 //! evidence and knows no metric: a metric's share of alpha is given where it is asked for.
 
-use super::grid::Margin;
+use super::{grid::Margin, mixture::Restarts};
 use crate::api::{Decimal, Judging, Percent, Plan, Span};
 
 /// Parts of the bad ratio that the objective allows, for the absolute margins.
@@ -12,6 +12,10 @@ const PASS_PART: f64 = 0.5;
 /// Absolute margins without an objective.
 const FAIL_WITHOUT_OBJECTIVE: f64 = 0.0005;
 const PASS_WITHOUT_OBJECTIVE: f64 = 0.005;
+/// Evidence from which on a canary does not advance: at most one good rollout in ten ever sees it.
+pub const SUSPICION: f64 = 10.0;
+/// Requests of the canary that a Pass needs.
+pub const PASS_REQUESTS: u64 = 100;
 /// The horizon is this many times the bakes and the soak: a run also waits for pods, routes and people.
 const HORIZON_FACTOR: f64 = 2.0;
 /// The least horizon, for plans without bakes: over none the mass kept for late regressions would be spent at once.
@@ -55,8 +59,8 @@ impl Terms {
             pass: Margin { ratio: 1.5, absolute: absolute(PASS_PART, PASS_WITHOUT_OBJECTIVE) },
             confirm: 3,
             reserve: 0.5,
-            min_canary_requests: 100,
-            suspicion: 10.0,
+            min_canary_requests: PASS_REQUESTS,
+            suspicion: SUSPICION,
             horizon_seconds: horizon_seconds.max(LEAST_HORIZON_SECONDS),
             window_seconds,
         }
@@ -120,13 +124,9 @@ impl Terms {
         1.0 / self.beta
     }
 
-    /// Logarithm of the most that one window may add to the evidence for a Fail, such that `confirm` windows are needed:
-    /// ln(threshold) / (confirm - 1). A single window has no cap.
-    pub fn ln_cap(&self, share: f64) -> f64 {
-        if self.confirm < 2 {
-            return f64::INFINITY;
-        }
-        libm::log(self.fail_threshold(share)) / f64::from(self.confirm - 1)
+    /// How the evidence for a Fail is spread and held back.
+    pub fn restarts(&self) -> Restarts {
+        Restarts { horizon_windows: self.horizon_windows(), confirm_windows: self.confirm, reserve: self.reserve }
     }
 
     /// Least time to a Fail.
@@ -178,15 +178,16 @@ mod tests {
 
     #[test]
     fn the_cap_makes_a_fail_need_its_windows() {
+        let log_cap = |terms: &Terms, share: f64| terms.restarts().log_cap(terms.alpha * share);
         let terms = Terms::new(None, &plan(&[300], 0), 5.0);
         assert!(close(terms.fail_threshold(1.0), 100.0) && close(terms.pass_threshold(), 20.0));
         for (share, confirm) in [(1.0, 3), (0.5, 3), (0.1, 2)] {
             let terms = Terms { confirm, ..terms };
-            let most = |windows: u32| f64::from(windows) * terms.ln_cap(share) + libm::log(1.0 - terms.reserve);
+            let most = |windows: u32| f64::from(windows) * log_cap(&terms, share) + libm::log(1.0 - terms.reserve);
             let needed = libm::log(terms.fail_threshold(share));
             assert!(most(confirm - 1) < needed && most(confirm) > needed, "{share} {confirm}");
         }
-        assert_eq!(Terms { confirm: 1, ..terms }.ln_cap(1.0), f64::INFINITY);
+        assert_eq!(log_cap(&Terms { confirm: 1, ..terms }, 1.0), f64::INFINITY);
         assert!(close(terms.confirm_seconds(), 15.0));
     }
 }

@@ -147,7 +147,7 @@ pub fn owners_form(now: &[Value], frozen: Option<&[Value]>, arms: &Arms, total: 
     let together = put_together(now, arms);
     let named = arms.are_named_in(now);
     // Nobody knows the owners' scale any more: the smallest numbers with their shares.
-    let Some(frozen) = frozen else { return if named { reduced(together) } else { together } };
+    let Some(frozen) = frozen else { return if named { reduced(&together) } else { together } };
     if !alike_but_for_weights(&together, frozen) {
         return if named { owners_scale(together, frozen, total) } else { together };
     }
@@ -202,17 +202,15 @@ fn is_left_over(now: &[Value], frozen: &[Value], arms: &Arms, total: u32) -> boo
     consistent && (other_moved || emptied)
 }
 
-fn reduced(backends: Vec<Value>) -> Vec<Value> {
-    let divisor = common_divisor(&backends).max(1);
+/// The smallest weights with the same shares.
+fn reduced(backends: &[Value]) -> Vec<Value> {
+    let divisor = common_divisor(backends).max(1);
     backends.iter().map(|backend| with_weight(backend, weight(backend) / divisor)).collect()
 }
 
 fn same_shares(now: &[Value], frozen: &[Value]) -> bool {
-    let reduced = |backends: &[Value]| -> Vec<u64> {
-        let divisor = common_divisor(backends).max(1);
-        backends.iter().map(|backend| weight(backend) / divisor).collect()
-    };
-    reduced(now) == reduced(frozen)
+    let weights = |backends: &[Value]| -> Vec<u64> { reduced(backends).iter().map(weight).collect() };
+    weights(now) == weights(frozen)
 }
 
 /// Weights at our scale brought back to the owners', if all of them divide.

@@ -77,7 +77,7 @@ fn suspicious(replay: &Replay) -> String {
 
 fn insufficient(replay: &Replay) -> String {
     let requests = replay.counts().0.total;
-    let few = if replay.pass().is_proven() && requests < PASS_REQUESTS {
+    let few = if replay.pass().is_proven() && requests < PASS_REQUESTS as f64 {
         format!(", but {requests:.0} of {PASS_REQUESTS} requests of the canary")
     } else {
         String::new()

@@ -74,13 +74,13 @@ pub(super) fn provider(gathered: &Gathered, name: Option<&str>) -> Result<(Strin
     let namespace = object::namespace(&gathered.rollout);
     let mut readable = documents.iter().filter_map(|document| Some((object::name(document), read(document)?)));
     let Some(name) = name else {
-        let default = readable.find(|(_, spec)| spec.default && allows(spec, namespace));
+        let default = readable.find(|(_, spec)| spec.default && spec.allows(namespace));
         return default.map(|(name, spec)| (name.to_owned(), spec)).ok_or_else(|| {
             missing(format!("no MetricsProvider is the default for namespace {namespace}: set spec.default of one, or name one in spec.analysis.provider"))
         });
     };
     match readable.find(|(found, _)| *found == name) {
-        Some((_, spec)) if allows(&spec, namespace) => Ok((name.to_owned(), spec)),
+        Some((_, spec)) if spec.allows(namespace) => Ok((name.to_owned(), spec)),
         Some(_) => Err(missing(format!(
             "MetricsProvider {name} does not allow namespace {namespace}: add it to spec.namespaces"
         ))),
@@ -92,8 +92,4 @@ pub(super) fn provider(gathered: &Gathered, name: Option<&str>) -> Result<(Strin
 
 fn read(document: &Value) -> Option<MetricsProviderSpec> {
     serde_json::from_value(document["spec"].clone()).ok()
-}
-
-fn allows(spec: &MetricsProviderSpec, namespace: &str) -> bool {
-    spec.namespaces.is_empty() || spec.namespaces.iter().any(|allowed| allowed == "*" || allowed == namespace)
 }
