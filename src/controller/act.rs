@@ -24,7 +24,7 @@ use std::time::Duration;
 use futures::future::{Either, join_all, select};
 use serde_json::Value;
 
-use super::{Cluster, ClusterError, Documents, Kind, Memory, Moment, Pace, Runtime};
+use super::{Cluster, ClusterError, Documents, Kind, Memory, Moment, Pace, Runtime, WriteSite};
 use crate::{
     api::{Percent, RunPhase},
     engine::{Action, Decision, RouteEdit, RunWrite, World},
@@ -246,8 +246,12 @@ impl Site<'_> {
                 let run = run.as_deref();
                 intents::resolve(cluster, world, documents, self.now, action, *outcome, message, run).await
             }
-            Action::DeleteAction { action } => objects::delete(cluster, world, documents, super::ACTION, action).await,
-            Action::DeleteRun { name } => objects::delete(cluster, world, documents, super::RUN, name).await,
+            Action::DeleteAction { action } => {
+                objects::delete(WriteSite::ActionDelete, cluster, world, documents, super::ACTION, action).await
+            }
+            Action::DeleteRun { name } => {
+                objects::delete(WriteSite::RunDelete, cluster, world, documents, super::RUN, name).await
+            }
             Action::CloseRun { name, status } => runs::write(cluster, world, documents, name, status).await,
         }
     }

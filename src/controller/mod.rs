@@ -28,6 +28,7 @@ mod tests;
 mod triggers;
 mod unserved;
 mod worker;
+mod write_site;
 
 pub use cluster::*;
 pub use key::Key;
@@ -39,6 +40,7 @@ pub use queue::{DEBOUNCE, Queue};
 pub use run::{Args, RunError, run};
 pub use runtime::{Machine, Runtime};
 pub use worker::{WORKERS, work};
+pub use write_site::WriteSite;
 
 use act::{ABORT_PATIENCE, Site, dry_run, refuse_orphans, status_patch};
 use documents::Documents;

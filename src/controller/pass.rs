@@ -8,8 +8,8 @@ use serde_json::Value;
 
 use super::{
     ABORT_PATIENCE, Cluster, ClusterError, Documents, Evaluation, Evaluators, Events, Key, Memories, Memory, Metrics,
-    Moment, Observation, Outcome, Pace, ROLLOUT, Runtime, Site, dry_run, gather, observe, open_run, refuse_orphans,
-    report, settle, status_patch,
+    Moment, Observation, Outcome, Pace, ROLLOUT, Runtime, Site, WriteSite, dry_run, gather, observe, open_run,
+    refuse_orphans, report, settle, status_patch,
 };
 use crate::{
     engine::{Decision, RunWrite, World, decide, laws},
@@ -174,7 +174,10 @@ async fn write_status(
     let object = || format!("Rollout {namespace}/{name}");
     let status = serde_json::to_value(status)
         .map_err(|error| ClusterError::Refused { object: object(), message: error.to_string() })?;
-    match cluster.patch(ROLLOUT, namespace, name, "status", &status_patch(version, &status)).await {
+    match cluster
+        .patch(WriteSite::RolloutStatus, ROLLOUT, namespace, name, "status", &status_patch(version, &status))
+        .await
+    {
         // The finalizer went in this pass, and the Rollout with it.
         Ok(_) | Err(ClusterError::NotFound { .. }) => Ok(()),
         Err(error) => Err(error),
