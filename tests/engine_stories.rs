@@ -525,3 +525,35 @@ fn the_pin_of_another_rollouts_run_is_never_taken_out() {
         assert_eq!((state.pin.as_deref(), state.run.as_deref()), (Some("v9"), run));
     }
 }
+
+#[test]
+fn a_run_does_not_end_while_a_service_that_may_be_pinned_cannot_be_read() {
+    for routes in [0, 1] {
+        let mut model = Model::adopted(three_steps(), routes);
+        model.template("v2");
+        model.until("canary pods", 60, |model| {
+            model.world.revisions.get("v2").is_some_and(|v2| v2.deployment.is_some())
+        });
+        model.ask(ActionType::Abort, |_| {});
+        model.until("no canary pods", 120, |model| model.world.revisions["v2"].deployment.is_none());
+        let known = std::mem::replace(&mut model.world.services[0].state, Seen::Unknown("no answer".into()));
+        model.during(30, |model| !model.ended());
+        model.world.services[0].state = known;
+        model.until("end", 60, Model::ended);
+        model.assert_at_rest();
+    }
+}
+
+#[test]
+fn a_record_that_is_lost_once_only_the_winner_is_left_still_ends_with_everything_given_back() {
+    let mut model = Model::adopted(three_steps(), 1);
+    model.template("v2");
+    model.until("only v2", 300, |model| {
+        model.run().phase == RunPhase::Finishing && model.world.revisions["v1"].deployment.is_none()
+    });
+    assert!(model.service_state().pin.is_some());
+    model.world.runs.clear();
+    model.until("end", 120, Model::ended);
+    assert_eq!(model.world.revisions["v2"].deployment.as_ref().map(|pods| pods.ready), Some(4));
+    model.assert_at_rest();
+}

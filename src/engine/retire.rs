@@ -98,9 +98,11 @@ fn pin_winner(active: &Active, draft: &mut Draft, target: Percent) {
     }
 }
 
+/// A run that was made again from its marks may name one revision only, if no other is left: then nobody loses.
 fn loser_has_pods(active: &Active) -> bool {
     let loser = if active.status.phase == RunPhase::Finishing { &active.spec.stable } else { &active.spec.canary };
-    active.revision(loser).is_some_and(|revision| revision.deployment.is_some())
+    let has_pods = active.revision(loser).is_some_and(|revision| revision.deployment.is_some());
+    has_pods && active.spec.stable != active.spec.canary
 }
 
 /// One pass of a promoted run: the Services flip to the winner, then the routes get their owners' form.
@@ -204,10 +206,10 @@ fn retire(active: &Active, draft: &mut Draft, winner: &str, loser: &str) -> bool
         draft.act(Action::DeleteServices { revision: active.spec.canary.clone() });
     }
     let loser_served_by_refs = loser == active.spec.canary;
-    let out = active.services().all(|(_, state)| !state.endpoints.contains_key(loser))
-        && !active.world.services.iter().any(|service| service.state.is_unknown());
+    let readable = !active.world.services.iter().any(|service| service.state.is_unknown());
+    let out = readable && active.services().all(|(_, state)| !state.endpoints.contains_key(loser));
     let out = draft.has_held(Fact::OutOfService(loser.to_owned()), out, drain);
-    if out && (drained || !loser_served_by_refs || !active.routed()) {
+    if out && loser != winner && (drained || !loser_served_by_refs || !active.routed()) {
         shrink(active, draft, loser);
     }
     let others_gone = active.world.revisions.iter().all(|(revision, view)| {
@@ -219,7 +221,8 @@ fn retire(active: &Active, draft: &mut Draft, winner: &str, loser: &str) -> bool
             draft.act(Action::Unpin { service: service.name.clone() });
         }
     }
-    is_dropped(active) && !services_left && !loser_has_pods(active) && others_gone && pinned.is_empty()
+    let unpinned = readable && pinned.is_empty();
+    is_dropped(active) && !services_left && !loser_has_pods(active) && others_gone && unpinned
 }
 
 /// No route gives the canary anything, accepted. A route that is gone gives nothing.

@@ -33,6 +33,7 @@ pub use provider::{Labels, Provider, Sample, Series, WhyNot};
 pub use replay::{Replay, Twice, replay};
 pub use reread::reread;
 pub use resolve::resolve;
+pub use selectors::{ArmSelectors, Counters, Selectors};
 
 #[cfg(test)]
 mod tests;

@@ -70,10 +70,10 @@ fn boundary(threshold: Span, unit: LatencyUnit, shared: &[f64]) -> Result<f64, S
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ArmSelectors {
     pub total: String,
-    bad: Option<String>,
-    good: Option<String>,
+    pub bad: Option<String>,
+    pub good: Option<String>,
     /// Of the arm's targets, if the selector names them.
-    up: Option<String>,
+    pub up: Option<String>,
 }
 
 impl ArmSelectors {

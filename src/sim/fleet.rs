@@ -1,0 +1,110 @@
+//! The controller's processes: the real queue, passes and evidence workers, on a simulated line.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use serde_json::Value;
+
+use super::{
+    agenda::Event,
+    clock::{Clock, Process, ProcessRuntime},
+    link::Link,
+    prometheus::Servers,
+    world::{Shared, World},
+};
+use crate::{
+    api::ROLLOUT_LABEL,
+    controller::{
+        ACTION, DEBOUNCE, EVENT, Evaluators, Events, Index, Key, Metrics, Queue, ROLLOUT, RUN, Runtime, Shell, work,
+    },
+    workload::object::{self, text},
+};
+
+/// Passes at once in one simulated process.
+const WORKERS: usize = 2;
+
+/// What a watch tells a process that is up.
+#[derive(Clone)]
+pub struct Ears {
+    index: Arc<Index>,
+    queue: Arc<Queue>,
+}
+
+/// Starts a process, as after a restart: it lists everything first.
+pub fn start(world: &Shared, clock: &Clock) -> Process {
+    let process = {
+        let mut world = world.lock();
+        world.processes.push(None);
+        world.processes.len() - 1
+    };
+    let runtime: Arc<dyn Runtime> = Arc::new(ProcessRuntime { clock: clock.clone(), process, begun: clock.now() });
+    let link = Arc::new(Link { world: world.clone(), clock: clock.clone(), process });
+    let queue = Arc::new(Queue::new(runtime.clone()));
+    let metrics = Arc::new(Metrics::default());
+    let (events, outbox) = Events::new(metrics.clone());
+    let providers = Arc::new(Servers { world: world.clone(), clock: clock.clone() });
+    let evaluators = Evaluators::new(queue.clone(), runtime.clone(), providers);
+    let shell = Arc::new(Shell::new(link.clone(), metrics, events, evaluators, runtime.clone()));
+    for _ in 0..WORKERS {
+        runtime.spawn(Box::pin(work(shell.clone(), queue.clone())));
+    }
+    runtime.spawn(Box::pin(outbox.send(link)));
+    let ears = Ears { index: Arc::new(Index::default()), queue };
+    let mut world = world.lock();
+    for rollout in world.server.list(ROLLOUT, "", "") {
+        ears.hear(&rollout, None, Some(&rollout));
+    }
+    world.processes[process] = Some(ears);
+    process
+}
+
+impl Ears {
+    /// One event of a watch, as the controller's triggers take it.
+    fn hear(&self, document: &Value, kind: Option<crate::controller::Kind>, after: Option<&Value>) {
+        let key = Key::new(object::namespace(document), object::name(document));
+        let affected = match (kind.unwrap_or(ROLLOUT), after) {
+            (ROLLOUT, Some(after)) => self.index.update(&key, after),
+            (ROLLOUT, None) => self.index.remove(&key),
+            (EVENT, _) | (RUN, Some(_)) => return,
+            (ACTION, Some(after)) if text(after, "/status/outcome").is_none() => {
+                text(after, "/spec/rollout").map(|rollout| Key::new(&key.namespace, rollout)).into_iter().collect()
+            }
+            (ACTION, _) => return,
+            (kind, _) => self.index.affected(kind, &key.namespace, &key.name, &labels(document)),
+        };
+        for key in affected {
+            self.queue.add(key, DEBOUNCE);
+        }
+    }
+}
+
+fn labels(document: &Value) -> BTreeMap<String, String> {
+    let keys = [ROLLOUT_LABEL, "kubernetes.io/service-name"];
+    let pairs = keys.into_iter().filter_map(|key| Some((key.to_owned(), object::label(document, key)?.to_owned())));
+    pairs.collect()
+}
+
+impl World {
+    /// Plans who hears of a commit, and when.
+    pub(super) fn announce(&mut self, commit: usize) {
+        let faults = self.habits.faults;
+        for process in 0..self.processes.len() {
+            if self.processes[process].is_none() || self.chance.happens(faults.event_lost) {
+                continue;
+            }
+            let times = if self.chance.happens(faults.event_twice) { 2 } else { 1 };
+            for _ in 0..times {
+                let delay = self.draw(self.habits.watch);
+                self.plan(delay, Event::Heard { process, commit });
+            }
+        }
+    }
+
+    pub(super) fn heard(&mut self, process: Process, commit: usize) {
+        let Some(ears) = self.processes[process].clone() else { return };
+        let Some(commit) = self.commit(commit) else { return };
+        let after = commit.after.as_deref();
+        if let Some(document) = after.or(commit.before.as_deref()) {
+            ears.hear(document, Some(commit.kind), after);
+        }
+    }
+}

@@ -1,0 +1,196 @@
+//! One controller process's line to the simulated API server: requests take time, fail, go unheard, and the process may be
+//! killed at any of its writes.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use serde_json::Value;
+
+use super::{
+    chance::Chance,
+    clock::{Clock, Millis, Process},
+    habits::Faults,
+    server::Writer,
+    world::{Shared, World},
+};
+use crate::{
+    api::FIELD_MANAGER,
+    controller::{Cluster, ClusterError, Kind, Patch, WriteSite},
+};
+
+/// At which side of a write a process is killed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Moment {
+    BeforeSend,
+    /// It is stored, and the process never hears of it.
+    AfterCommit,
+    AfterAnswer,
+}
+
+impl Moment {
+    pub const ALL: [Self; 3] = [Self::BeforeSend, Self::AfterCommit, Self::AfterAnswer];
+}
+
+/// What becomes of one write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fate {
+    Fine,
+    Conflict,
+    Refused,
+    Unheard,
+    Killed(Moment),
+}
+
+/// The line of one process.
+pub struct Link {
+    pub world: Shared,
+    pub clock: Clock,
+    pub process: Process,
+}
+
+impl Link {
+    /// The way there, what is done, and the way back.
+    async fn write<T>(
+        &self,
+        site: WriteSite,
+        object: String,
+        perform: impl FnOnce(&mut World, &Writer) -> Result<T, ClusterError> + Send,
+    ) -> Result<T, ClusterError> {
+        let (fate, there, back) = self.world.lock().fate(site);
+        if fate == Fate::Killed(Moment::BeforeSend) {
+            return self.killed().await;
+        }
+        self.clock.sleep(there).await;
+        match fate {
+            Fate::Conflict => return Err(ClusterError::Conflict { object }),
+            Fate::Refused => return Err(ClusterError::Unavailable { object, message: "too many requests".into() }),
+            Fate::Fine | Fate::Unheard | Fate::Killed(_) => {}
+        }
+        let answer = {
+            let mut world = self.world.lock();
+            let writer = Writer { manager: FIELD_MANAGER.into(), now: self.clock.text() };
+            let answer = perform(&mut world, &writer);
+            world.after_commits();
+            answer
+        };
+        if fate == Fate::Killed(Moment::AfterCommit) {
+            return self.killed().await;
+        }
+        self.clock.sleep(back).await;
+        match fate {
+            Fate::Unheard => Err(ClusterError::Unavailable { object, message: "the request timed out".into() }),
+            Fate::Killed(_) => self.killed().await,
+            Fate::Fine | Fate::Conflict | Fate::Refused => answer,
+        }
+    }
+
+    async fn read<T>(&self, object: String, perform: impl FnOnce(&World) -> T + Send) -> Result<T, ClusterError> {
+        let (lost, there, back) = {
+            let mut world = self.world.lock();
+            let (delay, faults) = (world.habits.request, world.habits.faults);
+            (world.chance.happens(faults.unread), world.draw(delay), world.draw(delay))
+        };
+        self.clock.sleep(there).await;
+        if lost {
+            return Err(ClusterError::Unavailable { object, message: "the request timed out".into() });
+        }
+        let answer = perform(&self.world.lock());
+        self.clock.sleep(back).await;
+        Ok(answer)
+    }
+
+    /// Nothing of this process runs after this.
+    async fn killed<T>(&self) -> T {
+        self.world.lock().killed.push(self.process);
+        std::future::pending().await
+    }
+}
+
+impl World {
+    /// What becomes of the next write, and how long its ways take.
+    fn fate(&mut self, site: WriteSite) -> (Fate, Millis, Millis) {
+        self.writes += 1;
+        *self.sites.entry(site).or_default() += 1;
+        let (there, back) = (self.draw(self.habits.request), self.draw(self.habits.request));
+        let planned = self.crashes.iter().find(|(at, _)| *at == self.writes).map(|(_, moment)| Fate::Killed(*moment));
+        let fate = planned.unwrap_or_else(|| drawn(&mut self.chance, &self.habits.faults));
+        if fate != Fate::Fine {
+            self.note(format!("{fate:?} at {site:?} {}", self.where_the_run_stands()));
+        }
+        (fate, there, back)
+    }
+}
+
+fn drawn(chance: &mut Chance, faults: &Faults) -> Fate {
+    let kinds = [
+        (faults.crash, Fate::Killed(chance.pick(&Moment::ALL))),
+        (faults.conflict, Fate::Conflict),
+        (faults.refused, Fate::Refused),
+        (faults.unheard, Fate::Unheard),
+    ];
+    let hit = kinds.into_iter().find(|(probability, _)| chance.happens(*probability));
+    hit.map_or(Fate::Fine, |(_, fate)| fate)
+}
+
+fn said(kind: Kind, name: &str) -> String {
+    format!("{} {name}", kind.kind)
+}
+
+#[async_trait]
+impl Cluster for Link {
+    async fn get(&self, kind: Kind, namespace: &str, name: &str) -> Result<Option<Value>, ClusterError> {
+        let found = self.read(said(kind, name), |world| world.server.get(kind, namespace, name)).await?;
+        Ok(found.map(Arc::unwrap_or_clone))
+    }
+
+    async fn list(&self, kind: Kind, namespace: &str, selector: &str) -> Result<Vec<Value>, ClusterError> {
+        let found = self.read(kind.plural.into(), |world| world.server.list(kind, namespace, selector)).await?;
+        Ok(found.into_iter().map(Arc::unwrap_or_clone).collect())
+    }
+
+    async fn create(
+        &self,
+        site: WriteSite,
+        kind: Kind,
+        namespace: &str,
+        document: &Value,
+        dry_run: bool,
+    ) -> Result<Value, ClusterError> {
+        let object = said(kind, crate::workload::object::name(document));
+        let made =
+            self.write(site, object, |world, writer| world.server.create(writer, kind, namespace, document, dry_run));
+        made.await.map(Arc::unwrap_or_clone)
+    }
+
+    async fn patch(
+        &self,
+        site: WriteSite,
+        kind: Kind,
+        namespace: &str,
+        name: &str,
+        subresource: &str,
+        patch: &Patch,
+    ) -> Result<Value, ClusterError> {
+        let written = self.write(site, said(kind, name), |world, writer| {
+            world.server.patch(writer, kind, namespace, name, subresource, patch)
+        });
+        written.await.map(Arc::unwrap_or_clone)
+    }
+
+    async fn delete(
+        &self,
+        site: WriteSite,
+        kind: Kind,
+        namespace: &str,
+        name: &str,
+        uid: &str,
+    ) -> Result<(), ClusterError> {
+        let gone = self.write(site, said(kind, name), |world, writer| {
+            world.server.delete(writer, kind, namespace, name, Some(uid))
+        });
+        match gone.await {
+            Ok(()) | Err(ClusterError::NotFound { .. } | ClusterError::Conflict { .. }) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+}

@@ -1,0 +1,33 @@
+//! The other side of the cluster seam: a deterministic cluster in memory, in which the real controller runs.
+//!
+//! One seed, one clock, one thread. Nothing here waits for real time or asks the outside.
+
+mod agenda;
+pub mod chance;
+mod clock;
+mod fleet;
+mod gateway;
+mod habits;
+mod link;
+mod oracle;
+mod people;
+mod prometheus;
+pub mod scenario;
+pub mod schedule;
+mod server;
+mod simulation;
+mod timeline;
+mod traffic;
+mod workloads;
+mod world;
+
+pub use clock::{Millis, Process};
+pub use habits::{Delay, Faults, Habits};
+pub use link::Moment;
+pub use oracle::{Change, Offence, Oracle};
+pub use people::Deed;
+pub use simulation::Simulation;
+pub use timeline::{Line, Timeline};
+pub use traffic::Entry;
+pub use workloads::Behaviour;
+pub use world::World;

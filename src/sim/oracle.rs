@@ -1,0 +1,92 @@
+//! The laws of reliability as an oracle: it sees every committed change of a cluster and says which law it breaks.
+//!
+//! It is written against documents alone and shares no code with the engine or the adapters, so that one mistake is not made
+//! twice. The same code reads the simulator's commits and what was recorded at a real API server.
+
+mod mirror;
+mod objects;
+mod records;
+mod routes;
+
+use serde_json::Value;
+
+use super::clock::Millis;
+use crate::{
+    controller::{
+        ACTION, CONTROLLER_REVISION, DEPLOYMENT, ENDPOINT_SLICE, GRPC_ROUTE, HTTP_ROUTE, Kind, ROLLOUT, RUN, SERVICE,
+    },
+    engine::Broken,
+};
+use mirror::Mirror;
+
+/// Broken laws that are kept; the first says most.
+const KEPT: usize = 16;
+
+/// One committed change.
+#[derive(Clone, Copy, Debug)]
+pub struct Change<'c> {
+    pub at: Millis,
+    /// The controller made it.
+    pub ours: bool,
+    pub kind: Kind,
+    /// None: it was created.
+    pub before: Option<&'c Value>,
+    /// None: it is gone.
+    pub after: Option<&'c Value>,
+}
+
+impl<'c> Change<'c> {
+    /// The newest document of the object.
+    pub fn document(&self) -> Option<&'c Value> {
+        self.after.or(self.before)
+    }
+}
+
+/// A broken law, and when.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Offence {
+    pub at: Millis,
+    pub law: &'static str,
+    pub message: String,
+}
+
+/// Sees everything, forgets what is long past.
+#[derive(Debug, Default)]
+pub struct Oracle {
+    mirror: Mirror,
+    pub offences: Vec<Offence>,
+}
+
+type Verdicts = Vec<Option<Broken>>;
+
+impl Oracle {
+    /// Judges a change by what was so before it, then takes it in.
+    pub fn see(&mut self, change: &Change) {
+        if change.ours {
+            for found in self.judge(change).into_iter().flatten() {
+                if self.offences.len() < KEPT {
+                    self.offences.push(Offence { at: change.at, law: found.law, message: found.message });
+                }
+            }
+        }
+        self.mirror.take(change);
+    }
+
+    fn judge(&self, change: &Change) -> Verdicts {
+        let mirror = &self.mirror;
+        match change.kind {
+            HTTP_ROUTE | GRPC_ROUTE => routes::judge(mirror, change),
+            SERVICE => objects::service(mirror, change),
+            DEPLOYMENT => objects::deployment(mirror, change),
+            ROLLOUT => objects::rollout(mirror, change),
+            RUN => records::run(mirror, change),
+            ACTION => records::action(change),
+            CONTROLLER_REVISION | ENDPOINT_SLICE => Verdicts::new(),
+            _ => Verdicts::new(),
+        }
+    }
+}
+
+fn broken(law: &'static str, message: String) -> Option<Broken> {
+    Some(Broken { law, message })
+}

@@ -1,0 +1,129 @@
+//! Laws on Services, Deployments and the Rollout itself: S3 shrink last, S7 last proven, S10 what is not ours, S11 deletion.
+
+use serde_json::{Value, json};
+
+use super::{
+    Change, Verdicts, broken,
+    mirror::{Mirror, need},
+};
+use crate::{
+    api::{FINALIZER, ORPHAN_ANNOTATION, REVISION_LABEL, ROLLOUT_LABEL, RUN_ANNOTATION},
+    controller::{CONTROLLER_REVISION, SERVICE},
+    engine::Broken,
+    workload::object::{annotation, items, label, name, namespace, number, text},
+};
+
+pub fn service(mirror: &Mirror, change: &Change) -> Verdicts {
+    let Some(document) = change.document() else { return Verdicts::new() };
+    if label(document, ROLLOUT_LABEL).is_some() {
+        return Verdicts::new();
+    }
+    match (change.before, change.after) {
+        (Some(before), Some(after)) => vec![foreign_fields(before, after), last_proven(mirror, before, after)],
+        _ => vec![broken("S10", format!("Service {} of somebody else's was created or deleted", name(document)))],
+    }
+}
+
+fn pin(service: &Value) -> Option<&str> {
+    service.pointer("/spec/selector")?.get(REVISION_LABEL)?.as_str()
+}
+
+/// S10: of an application's Service only the added key of the selector and the mark are ours.
+fn foreign_fields(before: &Value, after: &Value) -> Option<Broken> {
+    let of_others = |document: &Value| {
+        let mut spec = document["spec"].clone();
+        if let Some(selector) = spec.get_mut("selector").and_then(Value::as_object_mut) {
+            selector.remove(REVISION_LABEL);
+        }
+        let mut annotations = document.pointer("/metadata/annotations").cloned().unwrap_or_else(|| json!({}));
+        if let Some(annotations) = annotations.as_object_mut() {
+            annotations.remove(RUN_ANNOTATION);
+        }
+        json!({"spec": spec, "annotations": annotations, "labels": document.pointer("/metadata/labels")})
+    };
+    let same = of_others(before) == of_others(after);
+    if same { None } else { broken("S10", format!("Service {}: fields of its owner differ", name(after))) }
+}
+
+/// S7: a Service selects a revision that was proven, or one that a run of its Rollout names.
+fn last_proven(mirror: &Mirror, before: &Value, after: &Value) -> Option<Broken> {
+    let revision = pin(after).filter(|revision| pin(before) != Some(*revision))?;
+    let space = namespace(after);
+    let mut records =
+        mirror.all(CONTROLLER_REVISION, space).filter(|record| label(record, REVISION_LABEL) == Some(revision));
+    let owner = records.find_map(|record| label(record, ROLLOUT_LABEL));
+    let known = owner.is_some_and(|rollout| {
+        let in_run = |run: &Value| [text(run, "/spec/stable"), text(run, "/spec/canary")].contains(&Some(revision));
+        mirror.is_proven(space, rollout, revision) || mirror.open_runs(space, rollout).any(in_run)
+    });
+    if known { None } else { broken("S7", format!("Service {} selects {revision}, which is not proven", name(after))) }
+}
+
+pub fn deployment(mirror: &Mirror, change: &Change) -> Verdicts {
+    let Some(before) = change.before else { return vec![one_of_each(mirror, change)] };
+    vec![shrink_last(mirror, change, before)]
+}
+
+/// S12: a revision has one Deployment.
+fn one_of_each(mirror: &Mirror, change: &Change) -> Option<Broken> {
+    let made = change.after?;
+    let (rollout, revision) = (label(made, ROLLOUT_LABEL)?, label(made, REVISION_LABEL)?);
+    let same =
+        |other: &&Value| label(other, ROLLOUT_LABEL) == Some(rollout) && label(other, REVISION_LABEL) == Some(revision);
+    let mut others = mirror.all(change.kind, namespace(made)).filter(same);
+    others.next().and_then(|other| broken("S12", format!("{} and {} are of {revision}", name(other), name(made))))
+}
+
+/// S3: no revision gets fewer pods than its largest committed share needs.
+fn shrink_last(mirror: &Mirror, change: &Change, before: &Value) -> Option<Broken> {
+    let (rollout, revision) = (label(before, ROLLOUT_LABEL)?, label(before, REVISION_LABEL)?);
+    let desired = |document: &Value| u32::try_from(number(document, "/spec/replicas").unwrap_or(1)).unwrap_or(0);
+    let (had, has) = (desired(before), change.after.map_or(0, desired));
+    let space = namespace(before);
+    let full = mirror.least_replicas(space, rollout, change.at);
+    let needed = need(full, mirror.share(space, rollout, revision));
+    // Without the Rollout its objects go with it; a revision without records was never served.
+    let is_gone = mirror.get(crate::controller::ROLLOUT, space, rollout).is_none();
+    if is_gone || mirror.is_disturbed(change.at) || has >= had || has >= needed {
+        return None;
+    }
+    broken("S3", format!("{} goes from {had} to {has} pods, its share needs {needed}", name(before)))
+}
+
+pub fn rollout(mirror: &Mirror, change: &Change) -> Verdicts {
+    let Some(before) = change.before else { return Verdicts::new() };
+    vec![own_fields(change), restored(mirror, change, before)]
+}
+
+/// S10: of a Rollout the controller writes its finalizer, its status, and replicas that were absent.
+fn own_fields(change: &Change) -> Option<Broken> {
+    let (before, after) = (change.before?, change.after?);
+    let mut expected = before["spec"].clone();
+    if before.pointer("/spec/replicas").is_none_or(Value::is_null)
+        && let Some(replicas) = after.pointer("/spec/replicas")
+    {
+        expected["replicas"] = replicas.clone();
+    }
+    if expected == after["spec"] {
+        None
+    } else {
+        broken("S10", format!("the spec of Rollout {} was written", name(after)))
+    }
+}
+
+/// S11: the finalizer goes when nothing of ours is left in routes and Services.
+fn restored(mirror: &Mirror, change: &Change, before: &Value) -> Option<Broken> {
+    let has = |document: &Value| items(document, "/metadata/finalizers").iter().any(|finalizer| finalizer == FINALIZER);
+    if !has(before) || change.after.is_some_and(has) || annotation(before, ORPHAN_ANNOTATION) == Some("true") {
+        return None;
+    }
+    let space = namespace(before);
+    let of_rollout = |run: &&Value| text(run, "/spec/rollout") == Some(name(before));
+    let runs: Vec<&str> = mirror.all(crate::controller::RUN, space).filter(of_rollout).map(name).collect();
+    let pinned = mirror.all(SERVICE, space).find(|service| {
+        let marked = annotation(service, RUN_ANNOTATION).is_some_and(|run| runs.contains(&run));
+        label(service, ROLLOUT_LABEL).is_none() && pin(service).is_some() && marked
+    });
+    let message = |service: &Value| format!("the finalizer goes while Service {} is pinned", name(service));
+    pinned.and_then(|service| broken("S11", message(service)))
+}

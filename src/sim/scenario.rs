@@ -1,0 +1,177 @@
+//! A small shop to try things on: one Rollout, its Service, its route, a metrics server, and two versions to go from and to.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use super::{
+    clock::Millis, habits::Habits, simulation::Simulation, traffic::Entry, workloads::Behaviour, world::World,
+};
+use crate::{
+    controller::{HTTP_ROUTE, Kind, METRICS_PROVIDER, ROLLOUT, SERVICE},
+    workload::object::text,
+};
+
+pub const NAMESPACE: &str = "shop";
+pub const ROLLOUT_NAME: &str = "checkout";
+pub const ROUTE_NAME: &str = "checkout-route";
+/// The versions that there are.
+pub const IMAGES: [&str; 3] = ["shop:1", "shop:2", "shop:3"];
+/// Time to adopt the first version.
+const OPENING: Millis = 120_000;
+
+/// What the shop is like.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Shop {
+    pub replicas: u32,
+    /// Weights and bakes in seconds.
+    pub steps: Vec<(u32, u64)>,
+    pub soak_seconds: u64,
+    pub drain_seconds: u64,
+    pub deadline_seconds: u64,
+    pub routed: bool,
+    /// Compared on errors, with an error budget.
+    pub judged: bool,
+    pub requests_per_second: f64,
+}
+
+impl Default for Shop {
+    fn default() -> Self {
+        Self {
+            replicas: 4,
+            steps: vec![(10, 5), (50, 5)],
+            soak_seconds: 10,
+            drain_seconds: 5,
+            deadline_seconds: 60,
+            routed: true,
+            judged: false,
+            requests_per_second: 50.0,
+        }
+    }
+}
+
+impl Shop {
+    pub fn documents(&self) -> Vec<(Kind, Value)> {
+        let mut documents = vec![(SERVICE, service()), (ROLLOUT, self.rollout())];
+        if self.routed {
+            documents.push((HTTP_ROUTE, route()));
+        }
+        if self.judged {
+            documents.push((METRICS_PROVIDER, provider()));
+        }
+        documents
+    }
+
+    fn rollout(&self) -> Value {
+        let step = |(weight, bake): &(u32, u64)| json!({"weight": weight, "bake": format!("{bake}s")});
+        let steps: Vec<Value> = self.steps.iter().map(step).collect();
+        let mut spec = json!({
+            "replicas": self.replicas,
+            "workload": {"template": {
+                "metadata": {"labels": {"app": ROLLOUT_NAME}},
+                "spec": {"containers": [{"name": "app", "image": "shop:1", "ports": [{"name": "http", "containerPort": 8080}]}]},
+            }},
+            "traffic": {"services": [{"name": ROLLOUT_NAME}]},
+            "strategy": {"canary": {"steps": steps, "soak": format!("{}s", self.soak_seconds)}},
+            "progressDeadline": format!("{}s", self.deadline_seconds),
+        });
+        if self.routed {
+            spec["traffic"]["routes"] = json!([{"gatewayAPI": {"name": ROUTE_NAME}}]);
+            spec["traffic"]["drain"] = json!(format!("{}s", self.drain_seconds));
+        }
+        if self.judged {
+            let selector = |more: &str| {
+                let cluster = "{{ route.cluster }}";
+                format!("envoy_cluster_upstream_rq_xx{{envoy_cluster_name=\"{cluster}\"{more}}}")
+            };
+            spec["errorBudget"] = json!({"objective": "99.9"});
+            spec["analysis"] = json!({"metrics": [{
+                "name": "errors",
+                "ratio": {"bad": selector(",envoy_response_code_class=\"5\""), "total": selector("")},
+            }]});
+        }
+        json!({
+            "apiVersion": "tidegate.io/v1alpha1",
+            "kind": "Rollout",
+            "metadata": {"name": ROLLOUT_NAME, "namespace": NAMESPACE},
+            "spec": spec,
+        })
+    }
+
+    /// The shop without a controller, and without customers.
+    pub fn furnished(&self, seed: u64, habits: Habits) -> Simulation {
+        let mut simulation = Simulation::new(seed, habits);
+        {
+            let mut world = simulation.world.lock();
+            world.traffic.entries = vec![if self.routed {
+                Entry::Route { kind: HTTP_ROUTE, namespace: NAMESPACE.into(), name: ROUTE_NAME.into() }
+            } else {
+                Entry::Service { namespace: NAMESPACE.into(), name: ROLLOUT_NAME.into() }
+            }];
+            for image in IMAGES {
+                world.pods.behaviours.insert(image.into(), Behaviour::default());
+            }
+        }
+        simulation.furnish(&self.documents());
+        simulation
+    }
+
+    /// The shop with its first version adopted and customers coming; or what its status says instead.
+    pub fn open(&self, seed: u64, habits: Habits) -> Result<Simulation, String> {
+        let mut simulation = self.furnished(seed, habits);
+        simulation.start_controller();
+        let is_open = simulation.run_until(OPENING, |world| phase(world) == "Healthy");
+        let now = simulation.clock.now();
+        {
+            let mut world = simulation.world.lock();
+            (world.traffic.rate, world.traffic.begun) = (self.requests_per_second, now);
+        }
+        let status = rollout(&simulation.world.lock()).map(|rollout| rollout["status"].to_string());
+        if is_open { Ok(simulation) } else { Err(status.unwrap_or_default()) }
+    }
+
+    /// How long a run lasts at most, when nothing goes wrong.
+    pub fn longest(&self) -> Millis {
+        let bakes: u64 = self.steps.iter().map(|(_, bake)| bake + self.deadline_seconds).sum();
+        1_000 * (bakes + self.soak_seconds + 2 * self.deadline_seconds + 120)
+    }
+}
+
+fn rollout(world: &World) -> Option<Arc<Value>> {
+    world.server.get(ROLLOUT, NAMESPACE, ROLLOUT_NAME)
+}
+
+/// The Rollout's phase as its status says; empty: it has none.
+pub fn phase(world: &World) -> String {
+    rollout(world).and_then(|rollout| text(&rollout, "/status/phase").map(str::to_owned)).unwrap_or_default()
+}
+
+fn service() -> Value {
+    json!({
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": ROLLOUT_NAME, "namespace": NAMESPACE},
+        "spec": {"selector": {"app": ROLLOUT_NAME}, "ports": [{"name": "http", "port": 80, "targetPort": "http"}]},
+    })
+}
+
+fn route() -> Value {
+    json!({
+        "apiVersion": "gateway.networking.k8s.io/v1",
+        "kind": "HTTPRoute",
+        "metadata": {"name": ROUTE_NAME, "namespace": NAMESPACE},
+        "spec": {
+            "parentRefs": [{"name": "edge"}],
+            "rules": [{"backendRefs": [{"name": ROLLOUT_NAME, "port": 80}]}],
+        },
+    })
+}
+
+fn provider() -> Value {
+    json!({
+        "apiVersion": "tidegate.io/v1alpha1",
+        "kind": "MetricsProvider",
+        "metadata": {"name": "prometheus"},
+        "spec": {"address": "http://prometheus", "default": true, "scrapeInterval": "5s"},
+    })
+}

@@ -1,0 +1,269 @@
+//! A random schedule: people, tools, pods, the network and crashes do what they like for a while; then everything heals, and the
+//! Rollout has to come to rest with everything given back.
+//!
+//! A schedule is plain data, drawn from a seed, so that one that fails can be made smaller.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+
+use super::{
+    chance::Chance,
+    clock::Millis,
+    habits::{Delay, Faults, Habits},
+    oracle::Offence,
+    people::Deed,
+    scenario::{IMAGES, NAMESPACE, ROLLOUT_NAME, ROUTE_NAME, Shop, phase},
+    simulation::Simulation,
+    timeline::Timeline,
+    world::World,
+};
+use crate::{
+    api::{ActionType, REVISION_LABEL, ROLLOUT_LABEL, RUN_ANNOTATION},
+    controller::{DEPLOYMENT, HTTP_ROUTE, ROLLOUT, RUN, SERVICE, WriteSite},
+    workload::object::{annotation, items, label, number, text},
+};
+
+/// Time that a schedule's deeds are spread over.
+const TROUBLE: Millis = 120_000;
+/// How long nothing may be written once all is at rest; and how much may.
+const QUIET: Millis = 600_000;
+const QUIET_WRITES: u64 = 1;
+
+/// What happens, and in what kind of cluster.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Schedule {
+    pub seed: u64,
+    pub shop: Shop,
+    pub habits: Habits,
+    /// In order of time; counted from the moment at which the first version serves.
+    pub deeds: Vec<(Millis, Deed)>,
+    /// Controllers at once.
+    pub controllers: usize,
+}
+
+/// What became of a schedule.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Outcome {
+    pub offences: Vec<Offence>,
+    /// Situations that came up, and how often.
+    pub situations: BTreeMap<String, u64>,
+    pub sites: BTreeMap<WriteSite, u64>,
+    pub writes: u64,
+}
+
+impl Schedule {
+    /// The schedule of a seed.
+    pub fn drawn(seed: u64) -> Self {
+        let mut chance = Chance::new(seed);
+        let shop = shop(&mut chance);
+        let habits = habits(&mut chance);
+        let count = chance.below(9);
+        let mut deeds: Vec<(Millis, Deed)> = (0..count).map(|_| (chance.below(TROUBLE), deed(&mut chance))).collect();
+        // Without a new version nothing much happens.
+        deeds.push((1_000, Deed::Deploy { rollout: ROLLOUT_NAME.into(), image: IMAGES[1].into() }));
+        deeds.sort_by_key(|(at, _)| *at);
+        Self { seed, shop, habits, deeds, controllers: 1 }
+    }
+
+    /// Runs it to its end.
+    pub fn run(&self) -> Outcome {
+        self.told(false).0
+    }
+
+    /// Runs it to its end, and keeps what happened.
+    pub fn told(&self, tell: bool) -> (Outcome, Timeline) {
+        let calm = Habits { faults: Faults::default(), gitops: 0, ..self.habits };
+        let mut simulation = match self.shop.open(self.seed, calm) {
+            Ok(simulation) => simulation,
+            Err(status) => {
+                let outcome = failed("L1", 0, format!("the first version was not adopted: {status}"));
+                return (outcome, Timeline::default());
+            }
+        };
+        simulation.world.lock().timeline = tell.then(Timeline::default);
+        let outcome = self.go_through(&mut simulation, calm);
+        let timeline = simulation.world.lock().timeline.take().unwrap_or_default();
+        (outcome, timeline)
+    }
+
+    fn go_through(&self, simulation: &mut Simulation, calm: Habits) -> Outcome {
+        let begun = simulation.clock.now();
+        {
+            let mut world = simulation.world.lock();
+            world.set_habits(self.habits);
+            for (number, (at, deed)) in self.deeds.iter().enumerate() {
+                world.plan_deed(begun + at, number, deed.clone());
+            }
+        }
+        for _ in 1..self.controllers {
+            simulation.start_controller();
+        }
+        let last = self.deeds.last().map_or(0, |(at, _)| *at);
+        simulation.run_until(begun + last + 10_000, |_| false);
+        simulation.world.lock().heal(calm);
+        let limit = simulation.clock.now() + 2 * self.shop.longest();
+        if !simulation.run_until(limit, at_rest) {
+            let world = simulation.world.lock();
+            return finish(&world, failed("L1", simulation.clock.now(), format!("no rest: {}", why(&world))));
+        }
+        quiet(simulation)
+    }
+}
+
+fn failed(law: &'static str, at: Millis, message: String) -> Outcome {
+    Outcome { offences: vec![Offence { at, law, message }], ..Outcome::default() }
+}
+
+/// S12: at rest nothing is written.
+fn quiet(simulation: &mut Simulation) -> Outcome {
+    let now = simulation.clock.now();
+    // The last pass may still be writing its status.
+    simulation.run_until(now + 30_000, |_| false);
+    let before = simulation.world.lock().sites.clone();
+    simulation.run_until(now + 30_000 + QUIET, |_| false);
+    let world = simulation.world.lock();
+    let since = |(site, count): (&WriteSite, &u64)| (*site, count - before.get(site).copied().unwrap_or(0));
+    let written: Vec<(WriteSite, u64)> = world.sites.iter().map(since).filter(|(_, count)| *count > 0).collect();
+    let outcome = if written.iter().map(|(_, count)| count).sum::<u64>() > QUIET_WRITES {
+        failed("S12", simulation.clock.now(), format!("writes at rest: {written:?}"))
+    } else {
+        Outcome::default()
+    };
+    finish(&world, outcome)
+}
+
+fn finish(world: &World, mut outcome: Outcome) -> Outcome {
+    let mut offences = world.oracle.offences.clone();
+    offences.append(&mut outcome.offences);
+    let mut situations = world.situations.clone();
+    for run in world.server.list(RUN, NAMESPACE, "") {
+        let how = text(&run, "/status/outcome").unwrap_or("open");
+        *situations.entry(format!("a run is {how}")).or_default() += 1;
+    }
+    Outcome { offences, situations, sites: world.sites.clone(), writes: world.writes }
+}
+
+fn shop(chance: &mut Chance) -> Shop {
+    let weights = chance.pick(&[[10, 50], [1, 99], [50, 50], [25, 75], [5, 30]]);
+    let routed = chance.below(4) > 0;
+    Shop {
+        replicas: chance.pick(&[1, 2, 4, 7]),
+        steps: weights.map(|weight| (weight, chance.pick(&[1, 3, 8]))).to_vec(),
+        soak_seconds: chance.pick(&[1, 5, 20]),
+        drain_seconds: 5,
+        deadline_seconds: 45,
+        routed,
+        judged: routed && chance.below(3) == 0,
+        requests_per_second: chance.pick(&[5.0, 40.0, 200.0]),
+    }
+}
+
+/// Fault rates vary by seed, and many are 0: a cluster in which everything fails at once reaches little (swarm testing,
+/// Groce et al.).
+fn habits(chance: &mut Chance) -> Habits {
+    let mut rate = |most: f64| if chance.below(3) == 0 { most * chance.unit() } else { 0.0 };
+    let faults = Faults {
+        conflict: rate(0.3),
+        refused: rate(0.3),
+        unheard: rate(0.2),
+        unread: rate(0.1),
+        crash: rate(0.1),
+        event_lost: rate(1.0),
+        event_twice: rate(0.5),
+    };
+    Habits {
+        faults,
+        request: chance.pick(&[Delay::of(0, 2), Delay::of(1, 20), Delay::of(5, 300)]),
+        watch: chance.pick(&[Delay::of(1, 20), Delay::of(50, 2_000)]),
+        acceptance: chance.pick(&[Delay::of(50, 300), Delay::of(300, 4_000)]),
+        data_plane: chance.pick(&[Delay::of(0, 50), Delay::of(100, 1_500)]),
+        endpoints: chance.pick(&[Delay::of(5, 50), Delay::of(100, 1_000)]),
+        controllers: chance.pick(&[Delay::of(5, 50), Delay::of(100, 1_500)]),
+        termination: chance.pick(&[Delay::of(200, 1_000), Delay::of(3_000, 20_000)]),
+        gitops: chance.pick(&[0, 0, 0, 20_000]),
+        ..Habits::default()
+    }
+}
+
+fn deed(chance: &mut Chance) -> Deed {
+    let rollout = || ROLLOUT_NAME.to_owned();
+    let image = chance.pick(&IMAGES).to_owned();
+    let percent = chance.pick(&[30, 60, 100]);
+    match chance.below(18) {
+        0..=2 => Deed::Deploy { rollout: rollout(), image },
+        3 => Deed::Scale { rollout: rollout(), replicas: chance.pick(&[1, 2, 5, 9]) as u32 },
+        4 => Deed::Pause { rollout: rollout(), paused: chance.below(2) == 0 },
+        5..=7 => Deed::Ask {
+            rollout: rollout(),
+            kind: chance.pick(&[
+                ActionType::Abort,
+                ActionType::Promote,
+                ActionType::PromoteFull,
+                ActionType::Retry,
+                ActionType::Pause,
+                ActionType::Resume,
+                ActionType::Restart,
+            ]),
+        },
+        8 => Deed::KillPods { image, percent },
+        9 => Deed::Flap { image, percent, millis: chance.between(100, 20_000) },
+        10 => Deed::Slow { image, ready: chance.pick(&[None, Some(500), Some(15_000)]) },
+        11 => Deed::Fail { image, per_million: chance.pick(&[0, 1_000, 50_000, 500_000]) },
+        12 => Deed::Prometheus { away: chance.below(2) == 0 },
+        13 => Deed::Gateway { silent: chance.below(2) == 0 },
+        14 => chance
+            .pick(&[true, false])
+            .then(|| Deed::ResetRoute { name: ROUTE_NAME.into() })
+            .unwrap_or_else(|| Deed::ResetService { name: ROLLOUT_NAME.into() }),
+        15 => match chance.below(4) {
+            0 => Deed::DeleteRollout { rollout: rollout() },
+            1 => Deed::DeleteRun { rollout: rollout() },
+            _ => Deed::DeleteDeployment { rollout: rollout(), which: chance.below(2) as usize },
+        },
+        _ => Deed::Kill,
+    }
+}
+
+/// Nothing of a run is left: route and Service are as their owners wrote them, and one revision has pods.
+pub fn at_rest(world: &World) -> bool {
+    why(world).is_empty()
+}
+
+/// What is not at rest, in words; empty: nothing.
+fn why(world: &World) -> String {
+    let mut open = BTreeSet::new();
+    if let Some(rollout) = world.server.get(ROLLOUT, NAMESPACE, ROLLOUT_NAME) {
+        if !["Healthy", "Degraded"].contains(&phase(world).as_str()) {
+            let message = text(&rollout, "/status/message").unwrap_or_default();
+            open.insert(format!("the Rollout is {}: {message}", phase(world)));
+        }
+        if number(&rollout, "/status/observedGeneration") != number(&rollout, "/metadata/generation") {
+            open.insert("the Rollout was not looked at".into());
+        }
+        let ours = |document: &Value| {
+            label(document, ROLLOUT_LABEL) == Some(ROLLOUT_NAME) && label(document, REVISION_LABEL).is_some()
+        };
+        let deployments = world.server.list(DEPLOYMENT, NAMESPACE, "").iter().filter(|found| ours(found)).count();
+        if deployments != 1 {
+            open.insert(format!("{deployments} revisions have Deployments"));
+        }
+        for run in world.server.list(RUN, NAMESPACE, "") {
+            if text(&run, "/status/phase") != Some("Ended") {
+                open.insert("a run is open".into());
+            }
+        }
+    }
+    if let Some(service) = world.server.get(SERVICE, NAMESPACE, ROLLOUT_NAME) {
+        let pin = service.pointer("/spec/selector").and_then(|selector| selector.get(REVISION_LABEL));
+        if pin.is_some() || annotation(&service, RUN_ANNOTATION).is_some() {
+            open.insert("the Service is pinned".into());
+        }
+    }
+    if let Some(route) = world.server.get(HTTP_ROUTE, NAMESPACE, ROUTE_NAME)
+        && (annotation(&route, RUN_ANNOTATION).is_some() || items(&route, "/spec/rules/0/backendRefs").len() != 1)
+    {
+        open.insert("the route holds a run's backends".into());
+    }
+    open.into_iter().collect::<Vec<_>>().join("; ")
+}

@@ -1,0 +1,179 @@
+//! Requests: they arrive at the routes, go where the data plane sends them, and are counted as proxies and pods count them.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::{chance::Chance, clock::Millis, world::World};
+use crate::{api::REVISION_LABEL, controller::Kind};
+
+/// Where requests arrive.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Entry {
+    Route {
+        kind: Kind,
+        namespace: String,
+        name: String,
+    },
+    /// Without a route: straight at a Service.
+    Service {
+        namespace: String,
+        name: String,
+    },
+}
+
+/// Who counts: the proxy for each Service, and each pod.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Counter {
+    Service { namespace: String, service: String },
+    Pod(String),
+}
+
+/// Requests so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counted {
+    pub total: u64,
+    pub bad: u64,
+}
+
+/// A scraped value.
+pub type Scrape = (i64, Counted);
+
+/// Requests of a second that nobody answered: no endpoint, or one that was gone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lost {
+    pub at: Millis,
+    pub service: String,
+    pub requests: u64,
+}
+
+/// The traffic, what was counted of it, and what was scraped.
+#[derive(Debug, Default)]
+pub struct Traffic {
+    pub entries: Vec<Entry>,
+    /// Requests a second, at each entry.
+    pub rate: f64,
+    /// From when on; before, there were as many all the time, and nobody watched.
+    pub begun: Millis,
+    pub counters: BTreeMap<Counter, Counted>,
+    pub scraped: BTreeMap<Counter, Vec<Scrape>>,
+    /// The revisions of pods that were scraped, of those that are gone too.
+    pub revisions: BTreeMap<String, String>,
+    pub sent: u64,
+    pub bad: u64,
+    /// The last requests that were lost; bounded.
+    pub lost: Vec<Lost>,
+    pub lost_requests: u64,
+}
+
+/// Seconds of losses that are kept.
+const LOST_KEPT: usize = 256;
+
+impl Traffic {
+    pub fn forget_pod(&mut self, pod: &str) {
+        self.counters.remove(&Counter::Pod(pod.to_owned()));
+    }
+
+    fn count(&mut self, counter: Counter, requests: u64, bad: u64) {
+        let counted = self.counters.entry(counter).or_default();
+        counted.total += requests;
+        counted.bad += bad;
+    }
+
+    fn lose(&mut self, at: Millis, service: &str, requests: u64) {
+        self.lost_requests += requests;
+        if self.lost.len() < LOST_KEPT {
+            self.lost.push(Lost { at, service: service.to_owned(), requests });
+        }
+    }
+}
+
+impl World {
+    /// One second of requests, then the scrapes that are due.
+    pub(super) fn second_of_traffic(&mut self) {
+        for entry in self.traffic.entries.clone() {
+            let requests = self.chance.poisson(self.traffic.rate);
+            self.traffic.sent += requests;
+            match entry {
+                Entry::Service { namespace, name } => self.arrive(&namespace, &name, requests),
+                Entry::Route { kind, namespace, name } => {
+                    let rule = self.gateway.rules.get(&(kind, namespace.clone(), name)).and_then(|rules| rules.first());
+                    for (service, part) in divided(&mut self.chance, rule.cloned().unwrap_or_default(), requests) {
+                        self.arrive(&namespace, &service, part);
+                    }
+                }
+            }
+        }
+        self.scrape();
+    }
+
+    /// Requests that the data plane sends to a Service.
+    fn arrive(&mut self, namespace: &str, service: &str, requests: u64) {
+        if requests == 0 {
+            return;
+        }
+        let at = self.clock.now();
+        let key = (namespace.to_owned(), service.to_owned());
+        let pods = self.gateway.endpoints.get(&key).cloned().unwrap_or_default();
+        let counter = Counter::Service { namespace: key.0, service: key.1 };
+        if pods.is_empty() {
+            self.traffic.lose(at, service, requests);
+            self.traffic.bad += requests;
+            self.traffic.count(counter, requests, requests);
+            return;
+        }
+        let each = pods.iter().map(|pod| (pod.clone(), 1)).collect();
+        for (name, part) in divided(&mut self.chance, each, requests) {
+            let pod = self.pods.by_name.get(&(namespace.to_owned(), name.clone()));
+            let bad = match pod {
+                Some(pod) => {
+                    let revision = pod.labels.get(REVISION_LABEL).and_then(Value::as_str).unwrap_or_default();
+                    self.traffic.revisions.insert(name.clone(), revision.to_owned());
+                    let bad = self.chance.binomial(part, self.pods.behaviour(&pod.image).errors);
+                    self.traffic.count(Counter::Pod(name), part, bad);
+                    bad
+                }
+                // A proxy that still sends to a pod that has ended tries another one, if there is one.
+                None if pods.len() > 1 => 0,
+                None => {
+                    self.traffic.lose(at, service, part);
+                    part
+                }
+            };
+            self.traffic.bad += bad;
+            self.traffic.count(counter.clone(), part, bad);
+        }
+    }
+
+    /// Every target is scraped at its own second of the interval.
+    fn scrape(&mut self) {
+        let second = self.clock.seconds();
+        let interval = self.scrape_seconds.max(1);
+        for (counter, counted) in &self.traffic.counters {
+            let phase = match counter {
+                Counter::Service { .. } => 0,
+                Counter::Pod(name) => i64::try_from(name.len()).unwrap_or(0) + name.bytes().map(i64::from).sum::<i64>(),
+            };
+            if (second + phase) % interval == 0 {
+                self.traffic.scraped.entry(counter.clone()).or_default().push((second * 1_000, *counted));
+            }
+        }
+    }
+}
+
+/// Requests spread by weights, each one by chance.
+fn divided(chance: &mut Chance, rule: Vec<(String, u64)>, requests: u64) -> Vec<(String, u64)> {
+    let (mut left, mut weight_left) = (requests, rule.iter().map(|(_, weight)| weight).sum::<u64>());
+    let mut parts = Vec::with_capacity(rule.len());
+    for (name, weight) in rule {
+        let part = match weight {
+            0 => 0,
+            // The last one that has weight takes what is left.
+            _ if weight == weight_left => left,
+            _ => chance.binomial(left, weight as f64 / weight_left as f64),
+        };
+        (left, weight_left) = (left - part, weight_left - weight);
+        parts.push((name, part));
+    }
+    parts
+}
