@@ -250,7 +250,7 @@ fn route(kind: Kind, spec: &mut Value) {
     each(spec, "rules", |rule| {
         if kind == HTTP_ROUTE {
             set(rule, "matches", json!([{}]));
-            each(rule, "matches", |one| matched(one));
+            each(rule, "matches", matched);
         } else {
             each(rule, "matches", |one| {
                 each(one, "headers", |header| set(header, "type", json!("Exact")));

@@ -116,7 +116,7 @@ mod tests {
             (json!({"op": "move", "from": "/l", "path": "/m"}), Some(json!({"a": {"x/y": 1}, "m": [1, 2]}))),
             (json!({"op": "what", "path": "/l"}), None),
         ] {
-            assert_eq!(json_patched(&document, &[operation.clone()]).ok(), expected, "{operation}");
+            assert_eq!(json_patched(&document, std::slice::from_ref(&operation)).ok(), expected, "{operation}");
         }
     }
 

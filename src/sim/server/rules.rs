@@ -151,10 +151,8 @@ pub fn violations(kind: Kind, live: Option<&Value>, next: &Value) -> Vec<String>
     match kind {
         DEPLOYMENT => found.extend(of_deployment(live, next)),
         SERVICE => found.extend(of_service(live, next)),
-        CONTROLLER_REVISION => {
-            if live.is_some_and(|live| live.get("data") != next.get("data")) {
-                found.push("data: Invalid value: field is immutable".into());
-            }
+        CONTROLLER_REVISION if live.is_some_and(|live| live.get("data") != next.get("data")) => {
+            found.push("data: Invalid value: field is immutable".into());
         }
         _ => {}
     }
