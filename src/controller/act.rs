@@ -21,10 +21,10 @@ mod services;
 
 use std::time::Duration;
 
-use futures::future::join_all;
+use futures::future::{Either, join_all, select};
 use serde_json::Value;
 
-use super::{Cluster, ClusterError, Documents, Kind, Memory, Moment, Pace};
+use super::{Cluster, ClusterError, Documents, Kind, Memory, Moment, Pace, Runtime, WriteSite};
 use crate::{
     api::{Percent, RunPhase},
     engine::{Action, Decision, RouteEdit, RunWrite, World},
@@ -66,6 +66,7 @@ pub struct Site<'p> {
     /// Writes that were made.
     pub writes: usize,
     pub pace: &'p Pace,
+    pub runtime: &'p dyn Runtime,
 }
 
 impl Site<'_> {
@@ -113,14 +114,14 @@ impl Site<'_> {
                 match runs::write(self.cluster, self.world, self.documents, name, status).await {
                     Err(error) if tries < ABORT_TRIES && !matches!(error, ClusterError::Conflict { .. }) => {
                         tries += 1;
-                        tokio::time::sleep(self.patience / 4).await;
+                        self.runtime.sleep(self.patience / 4).await;
                     }
                     answer => return answer,
                 }
             }
         };
         tokio::pin!(record);
-        if let Ok(answer) = tokio::time::timeout(self.patience, record.as_mut()).await
+        if let Either::Left((answer, _)) = select(record.as_mut(), self.runtime.sleep(self.patience)).await
             && !matches!(answer, Err(ref error) if !matches!(error, ClusterError::Conflict { .. }))
         {
             return answer;
@@ -164,7 +165,7 @@ impl Site<'_> {
             match &answer {
                 Ok(_) | Err(ClusterError::Refused { .. } | ClusterError::NotFound { .. }) => break,
                 Err(ClusterError::Conflict { .. } | ClusterError::Exists { .. }) => {}
-                Err(ClusterError::Unavailable { .. }) => tokio::time::sleep(LOWERING_PAUSE).await,
+                Err(ClusterError::Unavailable { .. }) => self.runtime.sleep(LOWERING_PAUSE).await,
             }
             answer = match self.fresh(action).await {
                 Ok(documents) => self.one(action, &documents).await,
@@ -245,8 +246,12 @@ impl Site<'_> {
                 let run = run.as_deref();
                 intents::resolve(cluster, world, documents, self.now, action, *outcome, message, run).await
             }
-            Action::DeleteAction { action } => objects::delete(cluster, world, documents, super::ACTION, action).await,
-            Action::DeleteRun { name } => objects::delete(cluster, world, documents, super::RUN, name).await,
+            Action::DeleteAction { action } => {
+                objects::delete(WriteSite::ActionDelete, cluster, world, documents, super::ACTION, action).await
+            }
+            Action::DeleteRun { name } => {
+                objects::delete(WriteSite::RunDelete, cluster, world, documents, super::RUN, name).await
+            }
             Action::CloseRun { name, status } => runs::write(cluster, world, documents, name, status).await,
         }
     }

@@ -5,6 +5,8 @@
 use async_trait::async_trait;
 use serde_json::Value;
 
+use super::WriteSite;
+
 /// A kind of object that Tidegate reads or writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Kind {
@@ -106,18 +108,25 @@ pub enum ClusterError {
     Unavailable { object: String, message: String },
 }
 
-/// The cluster. Reads are consistent: they never answer with less than what was written before.
+/// The cluster. Reads are consistent: they never answer with less than what was written before. Every write names its site.
 #[async_trait]
 pub trait Cluster: Send + Sync {
     async fn get(&self, kind: Kind, namespace: &str, name: &str) -> Result<Option<Value>, ClusterError>;
     /// `selector` is a label selector; empty lists all. An optional kind that is not served has no objects.
     async fn list(&self, kind: Kind, namespace: &str, selector: &str) -> Result<Vec<Value>, ClusterError>;
     /// With `dry_run` nothing is stored; field validation is strict.
-    async fn create(&self, kind: Kind, namespace: &str, document: &Value, dry_run: bool)
-    -> Result<Value, ClusterError>;
+    async fn create(
+        &self,
+        site: WriteSite,
+        kind: Kind,
+        namespace: &str,
+        document: &Value,
+        dry_run: bool,
+    ) -> Result<Value, ClusterError>;
     /// `subresource` is "" or "status" or "scale".
     async fn patch(
         &self,
+        site: WriteSite,
         kind: Kind,
         namespace: &str,
         name: &str,
@@ -125,5 +134,12 @@ pub trait Cluster: Send + Sync {
         patch: &Patch,
     ) -> Result<Value, ClusterError>;
     /// Deletes in the background, only if the uid is still this one; gone already is success.
-    async fn delete(&self, kind: Kind, namespace: &str, name: &str, uid: &str) -> Result<(), ClusterError>;
+    async fn delete(
+        &self,
+        site: WriteSite,
+        kind: Kind,
+        namespace: &str,
+        name: &str,
+        uid: &str,
+    ) -> Result<(), ClusterError>;
 }

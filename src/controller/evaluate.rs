@@ -7,20 +7,17 @@
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
-use jiff::Timestamp;
-use tokio::{
-    sync::{Semaphore, watch},
-    task::{AbortHandle, JoinHandle},
-};
+use futures::future::{AbortHandle, abortable};
+use tokio::sync::{Semaphore, watch};
 
-use super::{Evaluation, Key, Queue, seconds};
+use super::{Evaluation, Key, Queue, Runtime, seconds};
 use crate::{
     api::{EvidenceRecord, MetricsProviderSpec, Reason, RolloutRunStatus, RunPhase},
     engine::EvidenceView,
-    measure::{Order, Prometheus, evaluate},
+    measure::{Order, Prometheus, Provider, evaluate},
     stats::Verdict,
 };
 
@@ -31,6 +28,24 @@ const LEAST_WAIT: Duration = Duration::from_millis(20);
 const ASK_AGAIN_SECONDS: i64 = 5;
 /// Evaluations of one provider at the same time.
 const PROVIDER_PLACES: usize = 8;
+
+/// Opens metrics servers.
+pub trait Providers: Send + Sync {
+    /// A metrics server to ask, or why it cannot be asked.
+    fn open(&self, spec: &MetricsProviderSpec) -> Result<Box<dyn Provider>, String>;
+}
+
+/// Metrics servers as their specs say.
+pub struct Servers;
+
+impl Providers for Servers {
+    fn open(&self, spec: &MetricsProviderSpec) -> Result<Box<dyn Provider>, String> {
+        match Prometheus::new(spec) {
+            Ok(server) => Ok(Box::new(server)),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+}
 
 /// The newest evidence of a Rollout's run.
 #[derive(Clone, Debug)]
@@ -43,7 +58,8 @@ pub struct Latest {
 /// The workers of all Rollouts.
 pub struct Evaluators {
     queue: Arc<Queue>,
-    start: Instant,
+    runtime: Arc<dyn Runtime>,
+    providers: Arc<dyn Providers>,
     workers: Mutex<HashMap<Key, Worker>>,
     places: Mutex<HashMap<String, Arc<Semaphore>>>,
 }
@@ -52,7 +68,7 @@ struct Worker {
     run: String,
     job: watch::Sender<Job>,
     latest: Arc<Mutex<Option<Latest>>>,
-    task: Option<JoinHandle<()>>,
+    task: Option<AbortHandle>,
 }
 
 /// What a worker is to do, as of the last pass.
@@ -66,9 +82,8 @@ struct Job {
 }
 
 impl Evaluators {
-    /// `start`: where the passes' monotonic time begins.
-    pub fn new(queue: Arc<Queue>, start: Instant) -> Self {
-        Self { queue, start, workers: Mutex::default(), places: Mutex::default() }
+    pub fn new(queue: Arc<Queue>, runtime: Arc<dyn Runtime>, providers: Arc<dyn Providers>) -> Self {
+        Self { queue, runtime, providers, workers: Mutex::default(), places: Mutex::default() }
     }
 
     pub fn latest(&self, key: &Key) -> Option<Latest> {
@@ -96,12 +111,13 @@ impl Evaluators {
         match status.phase {
             RunPhase::Stepping | RunPhase::Soaking => {
                 worker.job.send_replace(job);
-                if worker.task.as_ref().is_none_or(JoinHandle::is_finished) {
+                // A worker that has ended, by a panic, listens no more.
+                if worker.job.is_closed() {
                     worker.task = Some(self.spawn(key, worker));
                 }
             }
             RunPhase::Aborting | RunPhase::Finishing | RunPhase::Ended => {
-                worker.task.take().as_ref().map(JoinHandle::abort_handle).as_ref().map(AbortHandle::abort);
+                worker.task.take().as_ref().map(AbortHandle::abort);
             }
         }
     }
@@ -138,9 +154,20 @@ impl Evaluators {
         }
     }
 
-    fn spawn(&self, key: &Key, worker: &Worker) -> JoinHandle<()> {
-        let job = worker.job.subscribe();
-        tokio::spawn(work(job, worker.latest.clone(), self.queue.clone(), key.clone(), self.start))
+    fn spawn(&self, key: &Key, worker: &Worker) -> AbortHandle {
+        let judge = Judge {
+            job: worker.job.subscribe(),
+            latest: worker.latest.clone(),
+            queue: self.queue.clone(),
+            key: key.clone(),
+            runtime: self.runtime.clone(),
+            providers: self.providers.clone(),
+        };
+        let (task, handle) = abortable(judge.work());
+        self.runtime.spawn(Box::pin(async move {
+            let _ = task.await;
+        }));
+        handle
     }
 }
 
@@ -153,51 +180,76 @@ impl Worker {
 }
 
 /// One run's worker.
-async fn work(
+struct Judge {
     job: watch::Receiver<Job>,
     latest: Arc<Mutex<Option<Latest>>>,
     queue: Arc<Queue>,
     key: Key,
-    start: Instant,
-) {
-    let mut provider: Option<(MetricsProviderSpec, Result<Prometheus, String>)> = None;
-    let mut last: Option<Look> = None;
-    loop {
-        let Job { mut order, settled, provider: spec, places } = job.borrow().clone();
-        let now = Timestamp::now().as_second();
-        order.settled_at = settled.unwrap_or(now);
-        let previous = lock(&latest).as_ref().map(|latest| latest.view.clone());
-        if let Some(look) = Look::due(&order, now, last) {
-            // Own evidence is newer than what the record has: the record is written now and then only.
-            order.previous = previous.as_ref().map(|view| view.record.clone()).or(order.previous);
-            let view = match asked(&mut provider, spec) {
-                Ok(provider) => {
-                    // A closed semaphore does not occur; without a place there is nothing to ask.
-                    let Ok(_place) = places.acquire().await else { return };
-                    evaluate(&order, provider, now).await
+    runtime: Arc<dyn Runtime>,
+    providers: Arc<dyn Providers>,
+}
+
+impl Judge {
+    async fn work(self) {
+        let mut provider = None;
+        let mut last: Option<Look> = None;
+        loop {
+            let Job { mut order, settled, provider: spec, places } = self.job.borrow().clone();
+            let now = self.runtime.now().as_second();
+            order.settled_at = settled.unwrap_or(now);
+            let previous = lock(&self.latest).as_ref().map(|latest| latest.view.clone());
+            if let Some(look) = Look::due(&order, now, last) {
+                // Own evidence is newer than what the record has: the record is written now and then only.
+                order.previous = previous.as_ref().map(|view| view.record.clone()).or(order.previous);
+                let view = match self.asked(&mut provider, spec) {
+                    Ok(provider) => {
+                        // A closed semaphore does not occur; without a place there is nothing to ask.
+                        let Ok(_place) = places.acquire().await else { return };
+                        evaluate(&order, provider, now).await
+                    }
+                    Err(why) => unavailable(&order, why),
+                };
+                let changed = previous.is_none_or(|old| news(&old, &view));
+                last = Some(Look { watermark: view.record.watermark, ..look });
+                *lock(&self.latest) = Some(Latest { view, at_millis: self.runtime.millis() });
+                if changed {
+                    self.queue.add(self.key.clone(), Duration::ZERO);
                 }
-                Err(why) => unavailable(&order, why),
-            };
-            let changed = previous.is_none_or(|old| news(&old, &view));
-            last = Some(Look { watermark: view.record.watermark, ..look });
-            let at_millis = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
-            *lock(&latest) = Some(Latest { view, at_millis });
-            if changed {
-                queue.add(key.clone(), Duration::ZERO);
             }
+            self.runtime.sleep(self.until_next_look(&order, last)).await;
         }
-        tokio::time::sleep(until_next_look(&order, last)).await;
+    }
+
+    /// The next window is asked for as soon as its samples can be stored: every moment more costs requests.
+    fn until_next_look(&self, order: &Order, last: Option<Look>) -> Duration {
+        let Some(last) = last else { return LOOK };
+        let timing = order.timing();
+        let stored_at = (last.ready_until + timing.window + timing.ingest_delay) * 1_000;
+        let wait = u64::try_from(stored_at - self.runtime.now().as_millisecond()).unwrap_or(0);
+        Duration::from_millis(wait).clamp(LEAST_WAIT, LOOK)
+    }
+
+    /// The provider, built again when its administrator has changed it.
+    fn asked<'p>(
+        &self,
+        provider: &'p mut Option<Opened>,
+        spec: Result<MetricsProviderSpec, String>,
+    ) -> Result<&'p dyn Provider, String> {
+        let spec = spec?;
+        if provider.as_ref().is_none_or(|(known, _)| *known != spec) {
+            let built = self.providers.open(&spec);
+            *provider = Some((spec, built.map_err(|error| format!("the MetricsProvider cannot be used: {error}"))));
+        }
+        match provider {
+            Some((_, Ok(built))) => Ok(&**built),
+            Some((_, Err(why))) => Err(why.clone()),
+            None => Err("there is no MetricsProvider".into()),
+        }
     }
 }
 
-/// The next window is asked for as soon as its samples can be stored: every moment more costs requests.
-fn until_next_look(order: &Order, last: Option<Look>) -> Duration {
-    let Some(last) = last else { return LOOK };
-    let timing = order.timing();
-    let stored_at = (last.ready_until + timing.window + timing.ingest_delay) * 1_000;
-    let wait = u64::try_from(stored_at - Timestamp::now().as_millisecond()).unwrap_or(0);
-    Duration::from_millis(wait).clamp(LEAST_WAIT, LOOK)
-}
+/// A provider as its spec was when it was opened.
+type Opened = (MetricsProviderSpec, Result<Box<dyn Provider>, String>);
 
 /// When the metrics server was last asked, and for what.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -225,23 +277,6 @@ impl Look {
 /// The verdict says something else: the pass has to know at once.
 fn news(old: &EvidenceView, new: &EvidenceView) -> bool {
     old.seq != new.seq || old.verdict.judgement != new.verdict.judgement || old.verdict.reason != new.verdict.reason
-}
-
-/// The provider, built again when its administrator has changed it.
-fn asked(
-    provider: &mut Option<(MetricsProviderSpec, Result<Prometheus, String>)>,
-    spec: Result<MetricsProviderSpec, String>,
-) -> Result<&Prometheus, String> {
-    let spec = spec?;
-    if provider.as_ref().is_none_or(|(known, _)| *known != spec) {
-        let built = Prometheus::new(&spec).map_err(|error| format!("the MetricsProvider cannot be used: {error}"));
-        *provider = Some((spec, built));
-    }
-    match provider {
-        Some((_, Ok(built))) => Ok(built),
-        Some((_, Err(why))) => Err(why.clone()),
-        None => Err("there is no MetricsProvider".into()),
-    }
 }
 
 /// Evidence that there is none: it holds, and keeps what was found before.

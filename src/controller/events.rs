@@ -8,7 +8,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
-use super::{Cluster, EVENT, Key, Metrics, Moment};
+use super::{Cluster, EVENT, Key, Metrics, Moment, WriteSite};
 use crate::{api::FIELD_MANAGER, engine::Note};
 
 /// Events that wait to be sent; more are dropped and counted.
@@ -48,7 +48,7 @@ impl Outbox {
     /// Sends Events, each once, until all `Events` are gone.
     pub async fn send(mut self, cluster: Arc<dyn Cluster>) {
         while let Some((namespace, event)) = self.receiver.recv().await {
-            if let Err(error) = cluster.create(EVENT, &namespace, &event, false).await {
+            if let Err(error) = cluster.create(WriteSite::Event, EVENT, &namespace, &event, false).await {
                 self.metrics.event_dropped();
                 tracing::debug!(%error, "an Event was not written");
             }

@@ -10,7 +10,7 @@ use std::{
 use async_trait::async_trait;
 use serde_json::{Value, json};
 
-use super::{Cluster, ClusterError, Kind, Patch};
+use super::{Cluster, ClusterError, Kind, Patch, WriteSite};
 use crate::workload::{
     object::{self, label, text},
     patch::applied,
@@ -113,6 +113,7 @@ impl Cluster for Fake {
 
     async fn create(
         &self,
+        _: WriteSite,
         kind: Kind,
         namespace: &str,
         document: &Value,
@@ -135,6 +136,7 @@ impl Cluster for Fake {
 
     async fn patch(
         &self,
+        _: WriteSite,
         kind: Kind,
         namespace: &str,
         name: &str,
@@ -171,7 +173,14 @@ impl Cluster for Fake {
         Ok(state.store("patch", id, after))
     }
 
-    async fn delete(&self, kind: Kind, namespace: &str, name: &str, uid: &str) -> Result<(), ClusterError> {
+    async fn delete(
+        &self,
+        _: WriteSite,
+        kind: Kind,
+        namespace: &str,
+        name: &str,
+        uid: &str,
+    ) -> Result<(), ClusterError> {
         let mut state = self.lock();
         state.check("delete", kind, name)?;
         let id = (kind, namespace.to_owned(), name.to_owned());

@@ -19,7 +19,7 @@ use kube::{
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::{Cluster, ClusterError, Kind, Metrics, Patch, Unserved};
+use super::{Cluster, ClusterError, Kind, Metrics, Patch, Unserved, WriteSite};
 use crate::api::FIELD_MANAGER;
 
 /// Limit for one request. Longer, and one stuck connection holds a Rollout's abort back; shorter, and a slow admission
@@ -103,6 +103,7 @@ impl Cluster for Live {
 
     async fn create(
         &self,
+        _: WriteSite,
         kind: Kind,
         namespace: &str,
         document: &Value,
@@ -121,6 +122,7 @@ impl Cluster for Live {
 
     async fn patch(
         &self,
+        _: WriteSite,
         kind: Kind,
         namespace: &str,
         name: &str,
@@ -141,7 +143,14 @@ impl Cluster for Live {
         self.write(kind, "patch", object, request).await
     }
 
-    async fn delete(&self, kind: Kind, namespace: &str, name: &str, uid: &str) -> Result<(), ClusterError> {
+    async fn delete(
+        &self,
+        _: WriteSite,
+        kind: Kind,
+        namespace: &str,
+        name: &str,
+        uid: &str,
+    ) -> Result<(), ClusterError> {
         let preconditions = Preconditions { uid: Some(uid.into()), resource_version: None };
         let params = DeleteParams::background().preconditions(preconditions);
         let request = Request::new(path(kind, namespace)).delete(name, &params);

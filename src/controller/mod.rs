@@ -20,12 +20,15 @@ mod pass;
 mod queue;
 mod report;
 mod run;
+mod runtime;
 mod serve;
 mod settle;
 #[cfg(test)]
 mod tests;
 mod triggers;
 mod unserved;
+mod worker;
+mod write_site;
 
 pub use cluster::*;
 pub use key::Key;
@@ -35,13 +38,17 @@ pub use moment::Moment;
 pub use pass::{Shell, reconcile};
 pub use queue::{DEBOUNCE, Queue};
 pub use run::{Args, RunError, run};
+pub use runtime::{Machine, Runtime};
+pub use worker::{WORKERS, work};
+pub use write_site::WriteSite;
 
 use act::{ABORT_PATIENCE, Site, dry_run, refuse_orphans, status_patch};
 use documents::Documents;
-use evaluate::Evaluators;
-use events::Events;
+pub use evaluate::{Evaluators, Providers, Servers};
+pub use events::{Events, Outbox};
 use gather::{Gathered, gather, route_kind};
-use index::{Index, SERVICE_NAME_LABEL};
+pub use index::Index;
+use index::SERVICE_NAME_LABEL;
 use memory::{Memories, Memory};
 use observe::{Evaluation, Observation, expired, observe, open_run, seconds, source_template, unconsumed};
 use pace::Pace;

@@ -1,8 +1,8 @@
 //! The time of a pass, taken once: monotonic for everything that is compared, wall clock for records only.
 
-use std::time::Instant;
+use jiff::{RoundMode, TimestampRound, Unit};
 
-use jiff::{RoundMode, Timestamp, TimestampRound, Unit};
+use super::Runtime;
 
 /// When a pass began.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -16,13 +16,12 @@ pub struct Moment {
 }
 
 impl Moment {
-    /// Now, with monotonic time counted from `start`.
-    pub fn since(start: Instant) -> Self {
-        let now = Timestamp::now();
+    pub fn now(runtime: &dyn Runtime) -> Self {
+        let now = runtime.now();
         // Cut off, not rounded: a record is never ahead of the clock.
         let whole_seconds = TimestampRound::new().smallest(Unit::Second).mode(RoundMode::Trunc);
         Self {
-            millis: u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX),
+            millis: runtime.millis(),
             text: now.round(whole_seconds).unwrap_or(now).to_string(),
             serial: u64::try_from(now.as_nanosecond()).unwrap_or_default(),
         }

@@ -8,8 +8,8 @@ use serde_json::Value;
 
 use super::{
     ABORT_PATIENCE, Cluster, ClusterError, Documents, Evaluation, Evaluators, Events, Key, Memories, Memory, Metrics,
-    Moment, Observation, Outcome, Pace, ROLLOUT, Site, dry_run, gather, observe, open_run, refuse_orphans, report,
-    settle, status_patch,
+    Moment, Observation, Outcome, Pace, ROLLOUT, Runtime, Site, WriteSite, dry_run, gather, observe, open_run,
+    refuse_orphans, report, settle, status_patch,
 };
 use crate::{
     engine::{Decision, RunWrite, World, decide, laws},
@@ -30,6 +30,7 @@ const LAST_RETRY: Duration = Duration::from_secs(5);
 pub struct Shell {
     pub cluster: Arc<dyn Cluster>,
     pub metrics: Arc<Metrics>,
+    pub runtime: Arc<dyn Runtime>,
     events: Events,
     evaluators: Evaluators,
     memories: Memories,
@@ -37,8 +38,14 @@ pub struct Shell {
 }
 
 impl Shell {
-    pub fn new(cluster: Arc<dyn Cluster>, metrics: Arc<Metrics>, events: Events, evaluators: Evaluators) -> Self {
-        Self { cluster, metrics, events, evaluators, memories: Memories::default(), pace: Pace::default() }
+    pub fn new(
+        cluster: Arc<dyn Cluster>,
+        metrics: Arc<Metrics>,
+        events: Events,
+        evaluators: Evaluators,
+        runtime: Arc<dyn Runtime>,
+    ) -> Self {
+        Self { cluster, metrics, runtime, events, evaluators, memories: Memories::default(), pace: Pace::default() }
     }
 
     fn forget(&self, key: &Key) {
@@ -99,6 +106,7 @@ async fn pass(shell: &Shell, key: &Key, rollout: Value, memory: &mut Memory, now
         patience: ABORT_PATIENCE,
         writes: 0,
         pace: &shell.pace,
+        runtime: &*shell.runtime,
     };
     let outcome = if broken.is_empty() { site.carry_out(&decision).await } else { Outcome::Forbidden(broken) };
     let wrote = site.writes > 0;
@@ -166,7 +174,10 @@ async fn write_status(
     let object = || format!("Rollout {namespace}/{name}");
     let status = serde_json::to_value(status)
         .map_err(|error| ClusterError::Refused { object: object(), message: error.to_string() })?;
-    match cluster.patch(ROLLOUT, namespace, name, "status", &status_patch(version, &status)).await {
+    match cluster
+        .patch(WriteSite::RolloutStatus, ROLLOUT, namespace, name, "status", &status_patch(version, &status))
+        .await
+    {
         // The finalizer went in this pass, and the Rollout with it.
         Ok(_) | Err(ClusterError::NotFound { .. }) => Ok(()),
         Err(error) => Err(error),

@@ -5,27 +5,31 @@
 
 use std::{
     collections::{BTreeSet, HashMap, HashSet},
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
-use tokio::{sync::Notify, time::Instant};
+use tokio::sync::Notify;
 
-use super::Key;
+use super::{Key, Runtime};
 
 /// Time after an event before the pass begins: a rollout of pods or a relist is then one pass and not fifty.
 pub const DEBOUNCE: Duration = Duration::from_millis(50);
 
-#[derive(Default)]
 pub struct Queue {
+    runtime: Arc<dyn Runtime>,
     schedule: Mutex<Schedule>,
     changed: Notify,
 }
 
 impl Queue {
+    pub fn new(runtime: Arc<dyn Runtime>) -> Self {
+        Self { runtime, schedule: Mutex::default(), changed: Notify::new() }
+    }
+
     /// Looks at the Rollout after this time, or earlier if that was asked for before.
     pub fn add(&self, key: Key, after: Duration) {
-        self.lock().add(key, Instant::now() + after);
+        self.lock().add(key, self.runtime.elapsed() + after);
         self.changed.notify_waiters();
     }
 
@@ -36,11 +40,14 @@ impl Queue {
             tokio::pin!(changed);
             // Registered before the look, so that a change between the look and the wait is not lost.
             changed.as_mut().enable();
-            let next = self.lock().take(Instant::now());
+            let now = self.runtime.elapsed();
+            let next = self.lock().take(now);
             match next {
                 Next::Now(key) => return Some(key),
                 Next::Closed => return None,
-                Next::At(at) => tokio::select! { () = changed => {}, () = tokio::time::sleep_until(at) => {} },
+                Next::At(at) => {
+                    tokio::select! { () = changed => {}, () = self.runtime.sleep(at.saturating_sub(now)) => {} }
+                }
                 Next::Nothing => changed.await,
             }
         }
@@ -65,8 +72,8 @@ impl Queue {
 
 #[derive(Default)]
 struct Schedule {
-    due: BTreeSet<(Instant, Key)>,
-    at: HashMap<Key, Instant>,
+    due: BTreeSet<(Duration, Key)>,
+    at: HashMap<Key, Duration>,
     running: HashSet<Key>,
     closed: bool,
 }
@@ -74,13 +81,13 @@ struct Schedule {
 #[derive(Debug, PartialEq, Eq)]
 enum Next {
     Now(Key),
-    At(Instant),
+    At(Duration),
     Nothing,
     Closed,
 }
 
 impl Schedule {
-    fn add(&mut self, key: Key, at: Instant) {
+    fn add(&mut self, key: Key, at: Duration) {
         if let Some(present) = self.at.get(&key).copied() {
             if present <= at {
                 return;
@@ -91,7 +98,7 @@ impl Schedule {
         self.due.insert((at, key));
     }
 
-    fn take(&mut self, now: Instant) -> Next {
+    fn take(&mut self, now: Duration) -> Next {
         if self.closed {
             return Next::Closed;
         }
@@ -122,7 +129,7 @@ mod tests {
 
     #[test]
     fn the_earlier_of_two_wishes_counts() {
-        let (mut schedule, begin) = (Schedule::default(), Instant::now());
+        let (mut schedule, begin) = (Schedule::default(), seconds(100));
         for after in [5, 1, 9] {
             schedule.add(key("a"), begin + seconds(after));
         }
@@ -133,7 +140,7 @@ mod tests {
 
     #[test]
     fn a_rollout_is_never_looked_at_twice_at_once() {
-        let (mut schedule, begin) = (Schedule::default(), Instant::now());
+        let (mut schedule, begin) = (Schedule::default(), seconds(100));
         schedule.add(key("a"), begin);
         assert_eq!(schedule.take(begin), Next::Now(key("a")));
         schedule.add(key("a"), begin);
@@ -146,7 +153,7 @@ mod tests {
 
     #[test]
     fn a_closed_queue_hands_out_nothing() {
-        let (mut schedule, begin) = (Schedule::default(), Instant::now());
+        let (mut schedule, begin) = (Schedule::default(), seconds(100));
         schedule.add(key("a"), begin);
         schedule.closed = true;
         assert_eq!(schedule.take(begin), Next::Closed);

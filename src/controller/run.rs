@@ -1,15 +1,7 @@
 //! The controller's wiring: arguments, client, watches, workers, shutdown. No policy.
 
-use std::{
-    io::IsTerminal,
-    net::SocketAddr,
-    panic::AssertUnwindSafe,
-    path::PathBuf,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{io::IsTerminal, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
-use futures::FutureExt;
 use kube::{
     Client, Config,
     config::{KubeConfigOptions, Kubeconfig},
@@ -17,11 +9,10 @@ use kube::{
 use tokio::{net::TcpListener, sync::watch, task::JoinSet};
 
 use super::{
-    Evaluators, Events, Health, Index, Live, Metrics, Moment, Queue, Shell, Triggers, reconcile, serve::serve,
+    Evaluators, Events, Health, Index, Live, Machine, Metrics, Queue, Runtime, Servers, Shell, Triggers, WORKERS,
+    serve::serve, work,
 };
 
-/// Passes at once. Each waits for the API server most of the time; more would only crowd it.
-const WORKERS: usize = 8;
 /// Time for passes to finish their writes when the process is told to stop.
 const SHUTDOWN_LIMIT: Duration = Duration::from_secs(5);
 
@@ -64,12 +55,12 @@ pub async fn run(args: Args) -> Result<(), RunError> {
     let config = config(args.kubeconfig, args.context).await?;
     let metrics = Arc::new(Metrics::default());
     let health = Arc::new(Health::default());
-    let queue = Arc::new(Queue::default());
+    let runtime: Arc<dyn Runtime> = Arc::new(Machine::default());
+    let queue = Arc::new(Queue::new(runtime.clone()));
     let cluster = Arc::new(Live::new(config.clone(), metrics.clone())?);
     let (events, outbox) = Events::new(metrics.clone());
-    let start = Instant::now();
-    let evaluators = Evaluators::new(queue.clone(), start);
-    let shell = Arc::new(Shell::new(cluster.clone(), metrics.clone(), events, evaluators));
+    let evaluators = Evaluators::new(queue.clone(), runtime.clone(), Arc::new(Servers));
+    let shell = Arc::new(Shell::new(cluster.clone(), metrics.clone(), events, evaluators, runtime));
 
     let listener =
         TcpListener::bind(args.listen).await.map_err(|source| RunError::Listen { address: args.listen, source })?;
@@ -87,7 +78,10 @@ pub async fn run(args: Args) -> Result<(), RunError> {
         health,
     };
     let watches = triggers.start();
-    let mut workers = workers(&shell, &queue, start);
+    let mut workers = JoinSet::new();
+    for _ in 0..WORKERS {
+        workers.spawn(work(shell.clone(), queue.clone()));
+    }
     tracing::info!(address = %args.listen, "the controller has started");
 
     signalled().await?;
@@ -103,34 +97,6 @@ pub async fn run(args: Args) -> Result<(), RunError> {
     server.abort();
     Ok(())
 }
-
-/// Takes Rollouts off the queue, one each at a time. A panic ends one pass and nothing else.
-fn workers(shell: &Arc<Shell>, queue: &Arc<Queue>, start: Instant) -> JoinSet<()> {
-    let mut workers = JoinSet::new();
-    for _ in 0..WORKERS {
-        let (shell, queue) = (shell.clone(), queue.clone());
-        workers.spawn(async move {
-            while let Some(key) = queue.next().await {
-                let begin = Instant::now();
-                let pass = reconcile(&shell, &key, Moment::since(start));
-                let next = AssertUnwindSafe(pass).catch_unwind().await.unwrap_or_else(|_| {
-                    shell.metrics.reconcile_error("panic");
-                    tracing::error!(rollout = %key, "a pass panicked; others go on");
-                    Some(PANIC_RETRY)
-                });
-                shell.metrics.reconcile(begin.elapsed());
-                queue.done(&key);
-                if let Some(after) = next {
-                    queue.add(key, after);
-                }
-            }
-        });
-    }
-    workers
-}
-
-/// A pass that panics will most likely panic again; it must not fill the log.
-const PANIC_RETRY: Duration = Duration::from_secs(10);
 
 async fn config(kubeconfig: Option<PathBuf>, context: Option<String>) -> Result<Config, RunError> {
     let options = KubeConfigOptions { context, ..KubeConfigOptions::default() };

@@ -5,14 +5,15 @@ mod policies;
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use serde_json::{Value, json};
 
 use super::{
-    ACTION, ClusterError, DEPLOYMENT, Documents, Evaluators, Events, HTTP_ROUTE, Key, Memory, Metrics, Moment, Outcome,
-    POD, Pace, Queue, ROLLOUT, RUN, SERVICE, Shell, act::Site, fake::Fake, gather, observe, reconcile, settle,
+    ACTION, ClusterError, DEPLOYMENT, Documents, Evaluators, Events, HTTP_ROUTE, Key, Machine, Memory, Metrics, Moment,
+    Outcome, POD, Pace, Queue, ROLLOUT, RUN, Runtime, SERVICE, Servers, Shell, act::Site, fake::Fake, gather, observe,
+    reconcile, settle,
 };
 use crate::{
     api::{Percent, Reason, RolloutRunSpec, RolloutRunStatus, RunPhase, RunRoute, Span},
@@ -154,6 +155,7 @@ async fn carry_out(fake: &Fake, world: &World, documents: &mut Documents, decisi
         patience: Duration::ZERO,
         writes: 0,
         pace: &Pace::default(),
+        runtime: &Machine::default(),
     };
     site.carry_out(decision).await
 }
@@ -355,8 +357,9 @@ async fn the_source_is_known_by_equality_and_not_by_its_hash() {
 fn shell(fake: &Arc<Fake>) -> Shell {
     let metrics = Arc::new(Metrics::default());
     let (events, _) = Events::new(metrics.clone());
-    let evaluators = Evaluators::new(Arc::new(Queue::default()), Instant::now());
-    Shell::new(fake.clone(), metrics, events, evaluators)
+    let runtime: Arc<dyn Runtime> = Arc::new(Machine::default());
+    let evaluators = Evaluators::new(Arc::new(Queue::new(runtime.clone())), runtime.clone(), Arc::new(Servers));
+    Shell::new(fake.clone(), metrics, events, evaluators, runtime)
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::{Change, Changes, runs::status_patch};
 use crate::{
     api::{ActionOutcome, RolloutActionStatus},
-    controller::{ACTION, Cluster, ClusterError, Documents, Key, Moment, Patch, RUN, expired, unconsumed},
+    controller::{ACTION, Cluster, ClusterError, Documents, Key, Moment, Patch, RUN, WriteSite, expired, unconsumed},
     engine::World,
     workload::object::{self, text},
 };
@@ -27,7 +27,9 @@ pub(super) async fn resolve(
     let written = answer(cluster, namespace, action, outcome, message, run, now).await?;
     let owner = run.and_then(|run| documents.get(RUN, run));
     let owned = match owner {
-        Some(run) => cluster.patch(ACTION, namespace, name, "", &owned_by(run, &written)).await.ok(),
+        Some(run) => {
+            cluster.patch(WriteSite::ActionOwner, ACTION, namespace, name, "", &owned_by(run, &written)).await.ok()
+        }
         None => None,
     };
     Ok(vec![Change::Put(ACTION, owned.unwrap_or(written))])
@@ -67,7 +69,7 @@ async fn answer(
     };
     let status = serde_json::to_value(status).map_err(refused)?;
     let version = text(action, "/metadata/resourceVersion").unwrap_or_default();
-    cluster.patch(ACTION, namespace, name, "status", &status_patch(version, &status)).await
+    cluster.patch(WriteSite::ActionOutcome, ACTION, namespace, name, "status", &status_patch(version, &status)).await
 }
 
 /// Answers actions that name a Rollout which does not exist, and deletes them a day later. Whether some are still kept.
@@ -81,7 +83,7 @@ pub async fn refuse_orphans(cluster: &dyn Cluster, key: &Key, now: &Moment) -> R
     let (old, kept): (Vec<&Value>, Vec<&Value>) = actions.iter().partition(|action| expired(action, &now.text));
     for action in old {
         let uid = text(action, "/metadata/uid").unwrap_or_default();
-        cluster.delete(ACTION, &key.namespace, object::name(action), uid).await?;
+        cluster.delete(WriteSite::ActionDelete, ACTION, &key.namespace, object::name(action), uid).await?;
     }
     Ok(!kept.is_empty())
 }

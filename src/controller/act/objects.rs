@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::{Change, Changes};
 use crate::{
     api::{FINALIZER, ROLLOUT_LABEL},
-    controller::{Cluster, ClusterError, Documents, Kind, Patch, ROLLOUT},
+    controller::{Cluster, ClusterError, Documents, Kind, Patch, ROLLOUT, WriteSite},
     engine::World,
     workload::object::{items, label, name, text},
 };
@@ -21,7 +21,7 @@ pub(super) async fn finalizer(cluster: &dyn Cluster, world: &World, documents: &
     if wanted {
         after.push(json!(FINALIZER));
     }
-    write(cluster, world, rollout, json!({"metadata": {"finalizers": after}})).await
+    write(WriteSite::Finalizer, cluster, world, rollout, json!({"metadata": {"finalizers": after}})).await
 }
 
 /// `spec.replicas` was absent. The only write to a spec.
@@ -30,13 +30,13 @@ pub(super) async fn replicas(cluster: &dyn Cluster, world: &World, documents: &D
     if rollout.pointer("/spec/replicas").is_some_and(|replicas| !replicas.is_null()) {
         return Ok(Vec::new());
     }
-    write(cluster, world, rollout, json!({"spec": {"replicas": replicas}})).await
+    write(WriteSite::Replicas, cluster, world, rollout, json!({"spec": {"replicas": replicas}})).await
 }
 
-async fn write(cluster: &dyn Cluster, world: &World, rollout: &Value, mut patch: Value) -> Changes {
+async fn write(site: WriteSite, cluster: &dyn Cluster, world: &World, rollout: &Value, mut patch: Value) -> Changes {
     patch["metadata"]["resourceVersion"] = rollout["metadata"]["resourceVersion"].clone();
     let namespace = &world.rollout.namespace;
-    let written = cluster.patch(ROLLOUT, namespace, &world.rollout.name, "", &Patch::Merge(patch)).await?;
+    let written = cluster.patch(site, ROLLOUT, namespace, &world.rollout.name, "", &Patch::Merge(patch)).await?;
     Ok(vec![Change::Put(ROLLOUT, written)])
 }
 
@@ -47,6 +47,7 @@ pub(super) fn rollout<'d>(world: &World, documents: &'d Documents) -> Result<&'d
 
 /// Applies an object of ours, unless what was found `is_so` already. One of the same name that is not ours is left alone.
 pub(super) async fn put_own(
+    site: WriteSite,
     cluster: &dyn Cluster,
     world: &World,
     documents: &Documents,
@@ -71,12 +72,13 @@ pub(super) async fn put_own(
         }
         document["metadata"]["resourceVersion"] = found["metadata"]["resourceVersion"].clone();
     }
-    let written = cluster.patch(kind, namespace, name, "", &Patch::Apply { document, force: true }).await?;
+    let written = cluster.patch(site, kind, namespace, name, "", &Patch::Apply { document, force: true }).await?;
     Ok(vec![Change::Put(kind, written)])
 }
 
 /// Deletes the object that was seen; one that was not is gone.
 pub(super) async fn delete(
+    site: WriteSite,
     cluster: &dyn Cluster,
     world: &World,
     documents: &Documents,
@@ -86,6 +88,6 @@ pub(super) async fn delete(
     let Some(uid) = documents.get(kind, name).and_then(|document| text(document, "/metadata/uid")) else {
         return Ok(Vec::new());
     };
-    cluster.delete(kind, &world.rollout.namespace, name, uid).await?;
+    cluster.delete(site, kind, &world.rollout.namespace, name, uid).await?;
     Ok(vec![Change::Gone(kind, name.to_owned())])
 }

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use super::{Changes, objects, revisions::source_of};
 use crate::{
     api::REVISION_LABEL,
-    controller::{COPIED_POLICIES, Cluster, Documents, Kind},
+    controller::{COPIED_POLICIES, Cluster, Documents, Kind, WriteSite},
     engine::World,
     workload::{
         backend_policy,
@@ -25,10 +25,11 @@ pub(super) async fn apply(cluster: &dyn Cluster, world: &World, documents: &Docu
         let kept: BTreeSet<String> = wanted.iter().map(|copy| object::name(copy).to_owned()).collect();
         for copy in wanted {
             let is_so = |found: &_| !backend_policy::stale(&copy, found);
-            changes.extend(objects::put_own(cluster, world, documents, kind, &copy, is_so).await?);
+            changes
+                .extend(objects::put_own(WriteSite::PolicyApply, cluster, world, documents, kind, &copy, is_so).await?);
         }
         for name in of_revision(world, documents, kind, revision).filter(|name| !kept.contains(*name)) {
-            changes.extend(objects::delete(cluster, world, documents, kind, name).await?);
+            changes.extend(objects::delete(WriteSite::PolicyDelete, cluster, world, documents, kind, name).await?);
         }
     }
     Ok(changes)
@@ -39,7 +40,7 @@ pub(super) async fn delete(cluster: &dyn Cluster, world: &World, documents: &Doc
     let mut changes = Vec::new();
     for kind in COPIED_POLICIES {
         for name in of_revision(world, documents, kind, revision) {
-            changes.extend(objects::delete(cluster, world, documents, kind, name).await?);
+            changes.extend(objects::delete(WriteSite::PolicyDelete, cluster, world, documents, kind, name).await?);
         }
     }
     Ok(changes)

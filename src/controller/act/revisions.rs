@@ -5,7 +5,9 @@ use serde_json::Value;
 use super::{Change, Changes, objects, services::release};
 use crate::{
     api::{ROLLOUT_LABEL, SOURCE_ANNOTATION, revision_name},
-    controller::{CONTROLLER_REVISION, Cluster, ClusterError, DEPLOYMENT, Documents, Patch, source_template},
+    controller::{
+        CONTROLLER_REVISION, Cluster, ClusterError, DEPLOYMENT, Documents, Patch, WriteSite, source_template,
+    },
     engine::World,
     workload::{
         deployment,
@@ -25,7 +27,7 @@ pub async fn dry_run(
     let rollout = objects::rollout(world, documents)?;
     let Some(template) = source_template(rollout, source_of(documents, rollout)) else { return Ok(None) };
     let wanted = deployment::build(rollout, revision, &template, 0, source_of(documents, rollout));
-    match cluster.create(DEPLOYMENT, &world.rollout.namespace, &wanted, true).await {
+    match cluster.create(WriteSite::DryRun, DEPLOYMENT, &world.rollout.namespace, &wanted, true).await {
         // A document is checked before its name is.
         Ok(_) | Err(ClusterError::Exists { .. }) => Ok(Some(Ok(()))),
         Err(ClusterError::Refused { object: _, message }) => Ok(Some(Err(message))),
@@ -50,7 +52,8 @@ pub(super) async fn record(cluster: &dyn Cluster, world: &World, documents: &Doc
     if deployment.is_some() {
         record::mark_as_remade(&mut wanted);
     }
-    let made = cluster.create(CONTROLLER_REVISION, &world.rollout.namespace, &wanted, false).await;
+    let made =
+        cluster.create(WriteSite::RecordCreate, CONTROLLER_REVISION, &world.rollout.namespace, &wanted, false).await;
     made_or_seen(cluster, world, CONTROLLER_REVISION, &wanted, made).await
 }
 
@@ -76,7 +79,7 @@ pub(super) async fn create(
     {
         annotations.remove(SOURCE_ANNOTATION);
     }
-    let made = cluster.create(DEPLOYMENT, &world.rollout.namespace, &wanted, false).await;
+    let made = cluster.create(WriteSite::DeploymentCreate, DEPLOYMENT, &world.rollout.namespace, &wanted, false).await;
     made_or_seen(cluster, world, DEPLOYMENT, &wanted, made).await
 }
 
@@ -111,7 +114,7 @@ pub(super) async fn scale(
     let Some(document) = documents.get(DEPLOYMENT, &revision_name(&world.rollout.name, revision)) else {
         return Ok(Vec::new());
     };
-    edit_own(cluster, world, document, deployment::scale_patch(document, replicas)).await
+    edit_own(WriteSite::DeploymentScale, cluster, world, document, deployment::scale_patch(document, replicas)).await
 }
 
 pub(super) async fn restart(
@@ -124,26 +127,32 @@ pub(super) async fn restart(
     let Some(document) = documents.get(DEPLOYMENT, &revision_name(&world.rollout.name, revision)) else {
         return Ok(Vec::new());
     };
-    edit_own(cluster, world, document, deployment::restart_patch(document, at)).await
+    edit_own(WriteSite::DeploymentRestart, cluster, world, document, deployment::restart_patch(document, at)).await
 }
 
-async fn edit_own(cluster: &dyn Cluster, world: &World, document: &Value, patch: Vec<Value>) -> Changes {
+async fn edit_own(
+    site: WriteSite,
+    cluster: &dyn Cluster,
+    world: &World,
+    document: &Value,
+    patch: Vec<Value>,
+) -> Changes {
     if patch.is_empty() {
         return Ok(Vec::new());
     }
     let name = object::name(document);
-    let written = cluster.patch(DEPLOYMENT, &world.rollout.namespace, name, "", &Patch::Json(patch)).await?;
+    let written = cluster.patch(site, DEPLOYMENT, &world.rollout.namespace, name, "", &Patch::Json(patch)).await?;
     Ok(vec![Change::Put(DEPLOYMENT, written)])
 }
 
 pub(super) async fn delete(cluster: &dyn Cluster, world: &World, documents: &Documents, revision: &str) -> Changes {
     let name = revision_name(&world.rollout.name, revision);
-    objects::delete(cluster, world, documents, DEPLOYMENT, &name).await
+    objects::delete(WriteSite::DeploymentDelete, cluster, world, documents, DEPLOYMENT, &name).await
 }
 
 pub(super) async fn forget(cluster: &dyn Cluster, world: &World, documents: &Documents, revision: &str) -> Changes {
     let name = revision_name(&world.rollout.name, revision);
-    objects::delete(cluster, world, documents, CONTROLLER_REVISION, &name).await
+    objects::delete(WriteSite::RecordDelete, cluster, world, documents, CONTROLLER_REVISION, &name).await
 }
 
 /// Writes the ordinal of the promotion.
@@ -159,7 +168,8 @@ pub(super) async fn prove(
     let document = documents.get(CONTROLLER_REVISION, &name).ok_or_else(missing)?;
     let Some(patch) = record::prove_patch(document, ordinal) else { return Ok(Vec::new()) };
     let namespace = &world.rollout.namespace;
-    let written = cluster.patch(CONTROLLER_REVISION, namespace, &name, "", &Patch::Merge(patch)).await?;
+    let written =
+        cluster.patch(WriteSite::RecordProven, CONTROLLER_REVISION, namespace, &name, "", &Patch::Merge(patch)).await?;
     Ok(vec![Change::Put(CONTROLLER_REVISION, written)])
 }
 
@@ -177,7 +187,7 @@ pub(super) async fn scale_source(
         return Ok(Vec::new());
     }
     let (namespace, name) = (&world.rollout.namespace, object::name(source));
-    cluster.patch(DEPLOYMENT, namespace, name, "scale", &Patch::Json(patch)).await?;
+    cluster.patch(WriteSite::SourceScale, DEPLOYMENT, namespace, name, "scale", &Patch::Json(patch)).await?;
     // The answer is a Scale: the Deployment itself has to be read for its managers.
     let written = cluster.get(DEPLOYMENT, namespace, name).await.ok().flatten();
     let Some(written) = written else { return Ok(vec![Change::Gone(DEPLOYMENT, name.to_owned())]) };
@@ -201,7 +211,8 @@ pub(super) async fn restore_source(
         return Ok(Vec::new());
     }
     let (namespace, name) = (&world.rollout.namespace, object::name(source));
-    let written = cluster.patch(DEPLOYMENT, namespace, name, "", &Patch::Json(patch)).await?;
+    let written =
+        cluster.patch(WriteSite::SourceTemplate, DEPLOYMENT, namespace, name, "", &Patch::Json(patch)).await?;
     let released = release(cluster, DEPLOYMENT, namespace, &written).await;
     Ok(vec![Change::Put(DEPLOYMENT, released.unwrap_or(written))])
 }

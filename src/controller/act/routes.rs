@@ -3,7 +3,7 @@
 use super::{Change, Changes, services::release};
 use crate::{
     api::RunRoute,
-    controller::{Cluster, ClusterError, Documents, Patch, route_kind},
+    controller::{Cluster, ClusterError, Documents, Patch, WriteSite, route_kind},
     engine::{RouteEdit, World},
     traffic::router,
 };
@@ -26,7 +26,12 @@ pub(super) async fn edit(
     if patch.is_empty() {
         return Ok(Vec::new());
     }
-    let written = cluster.patch(kind, namespace, name, "", &Patch::Json(patch)).await?;
+    let site = match edit {
+        RouteEdit::Name { .. } => WriteSite::RouteName,
+        RouteEdit::Weight { .. } => WriteSite::RouteWeight,
+        RouteEdit::Drop { .. } => WriteSite::RouteDrop,
+    };
+    let written = cluster.patch(site, kind, namespace, name, "", &Patch::Json(patch)).await?;
     let released = release(cluster, kind, namespace, &written).await;
     Ok(vec![Change::Put(kind, released.unwrap_or(written))])
 }

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::{Change, Changes};
 use crate::{
     api::{ROLLOUT_LABEL, RolloutRunSpec, RolloutRunStatus},
-    controller::{Cluster, ClusterError, Documents, Patch, ROLLOUT, RUN},
+    controller::{Cluster, ClusterError, Documents, Patch, ROLLOUT, RUN, WriteSite},
     engine::World,
     workload::{object::text, owners::owner_references},
 };
@@ -24,7 +24,7 @@ pub(super) async fn create(
     let mut name = name.to_owned();
     for _ in 0..NAMES_TRIED {
         let document = document(world, documents, &name, spec)?;
-        match cluster.create(RUN, &world.rollout.namespace, &document, false).await {
+        match cluster.create(WriteSite::RunCreate, RUN, &world.rollout.namespace, &document, false).await {
             Ok(created) => return Ok(vec![Change::Put(RUN, created)]),
             Err(ClusterError::Exists { object }) => {
                 let found = cluster.get(RUN, &world.rollout.namespace, &name).await?;
@@ -72,7 +72,7 @@ pub(super) async fn write(
 ) -> Changes {
     let status = serde_json::to_value(status).map_err(|error| refused(name, &error))?;
     let patch = status_patch(&version(documents, name), &status);
-    let written = cluster.patch(RUN, &world.rollout.namespace, name, "status", &patch).await?;
+    let written = cluster.patch(WriteSite::RunStatus, RUN, &world.rollout.namespace, name, "status", &patch).await?;
     Ok(vec![Change::Put(RUN, written)])
 }
 

@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::{Change, Changes, objects, policies, revisions::source_of};
 use crate::{
     api::{REVISION_LABEL, ROLLOUT_LABEL, SERVICE_LABEL},
-    controller::{Cluster, ClusterError, Documents, Kind, Patch, SERVICE, route_kind},
+    controller::{Cluster, ClusterError, Documents, Kind, Patch, SERVICE, WriteSite, route_kind},
     engine::World,
     workload::{
         object::{self, label},
@@ -25,7 +25,7 @@ pub(super) async fn pin(
     run: Option<&str>,
 ) -> Changes {
     let patch = service::pin_patch(application(documents, name)?, revision, run);
-    edit(cluster, world, name, patch).await
+    edit(WriteSite::Pin, cluster, world, name, patch).await
 }
 
 pub(super) async fn share(
@@ -36,12 +36,12 @@ pub(super) async fn share(
     run: &str,
 ) -> Changes {
     let patch = service::share_patch(application(documents, name)?, run);
-    edit(cluster, world, name, patch).await
+    edit(WriteSite::Share, cluster, world, name, patch).await
 }
 
 pub(super) async fn unpin(cluster: &dyn Cluster, world: &World, documents: &Documents, name: &str) -> Changes {
     let patch = service::unpin_patch(application(documents, name)?);
-    edit(cluster, world, name, patch).await
+    edit(WriteSite::Unpin, cluster, world, name, patch).await
 }
 
 fn application<'d>(documents: &'d Documents, name: &str) -> Result<&'d Value, ClusterError> {
@@ -49,12 +49,12 @@ fn application<'d>(documents: &'d Documents, name: &str) -> Result<&'d Value, Cl
 }
 
 /// The edit of somebody else's Service, and then the field's ownership back to whoever applies it.
-async fn edit(cluster: &dyn Cluster, world: &World, name: &str, patch: Vec<Value>) -> Changes {
+async fn edit(site: WriteSite, cluster: &dyn Cluster, world: &World, name: &str, patch: Vec<Value>) -> Changes {
     if patch.is_empty() {
         return Ok(Vec::new());
     }
     let namespace = &world.rollout.namespace;
-    let written = cluster.patch(SERVICE, namespace, name, "", &Patch::Json(patch)).await?;
+    let written = cluster.patch(site, SERVICE, namespace, name, "", &Patch::Json(patch)).await?;
     let released = release(cluster, SERVICE, namespace, &written).await;
     Ok(vec![Change::Put(SERVICE, released.unwrap_or(written))])
 }
@@ -66,7 +66,7 @@ pub(super) async fn release(cluster: &dyn Cluster, kind: Kind, namespace: &str, 
     let name = object::name(written);
     let mut patch = release_ownership(written)?;
     for _ in 0..RELEASE_TRIES {
-        let error = match cluster.patch(kind, namespace, name, "", &Patch::Json(patch)).await {
+        let error = match cluster.patch(WriteSite::Release, kind, namespace, name, "", &Patch::Json(patch)).await {
             Ok(released) => return Some(released),
             Err(error) => error,
         };
@@ -129,7 +129,7 @@ pub(super) async fn preview(
 async fn put_own(cluster: &dyn Cluster, world: &World, documents: &Documents, app: &Value, wanted: Value) -> Changes {
     let selects = |document: &Value| document.pointer("/spec/selector").and_then(|it| it.get(REVISION_LABEL)).cloned();
     let is_so = |found: &Value| !revision_service::stale(app, found) && selects(found) == selects(&wanted);
-    objects::put_own(cluster, world, documents, SERVICE, &wanted, is_so).await
+    objects::put_own(WriteSite::ServiceApply, cluster, world, documents, SERVICE, &wanted, is_so).await
 }
 
 /// Deletes the revision's Services and their policies; the preview bears no revision and stays.
@@ -142,7 +142,7 @@ pub(super) async fn delete(cluster: &dyn Cluster, world: &World, documents: &Doc
     let names: Vec<&str> = documents.all(SERVICE).filter(is_of_revision).map(object::name).collect();
     let mut changes = policies::delete(cluster, world, documents, revision).await?;
     for name in names {
-        changes.extend(objects::delete(cluster, world, documents, SERVICE, name).await?);
+        changes.extend(objects::delete(WriteSite::ServiceDelete, cluster, world, documents, SERVICE, name).await?);
     }
     Ok(changes)
 }
