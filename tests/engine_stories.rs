@@ -222,8 +222,8 @@ fn blue_green_brings_all_pods_up_before_any_traffic() {
     assert_eq!(model.run().outcome, Some(RunOutcome::Promoted));
 }
 
-#[test]
-fn a_route_reset_twice_is_contended_and_held_at_weight_0() {
+/// A run at weight 10 whose route somebody has reset twice.
+fn contended() -> Model {
     let mut model = Model::adopted(three_steps(), 1);
     model.template("v2");
     for resets in 1..=2 {
@@ -234,6 +234,27 @@ fn a_route_reset_twice_is_contended_and_held_at_weight_0() {
         assert_eq!((model.run().weight, model.run().resets.len()), (Percent::ZERO, resets));
     }
     assert_eq!((model.phase().as_str(), model.reason("Ready").as_str()), ("Paused", "RouteContended"));
+    model
+}
+
+#[test]
+fn a_contended_run_says_so_whatever_a_person_asks_and_is_tried_again_when_resumed() {
+    let mut model = contended();
+    for _ in 0..2 {
+        model.ask(ActionType::Promote, |_| {});
+        model.during(5, |_| true);
+        let message = model.world.rollout.status.message.clone().unwrap();
+        assert!(message.ends_with("route route-0 was reset again within an hour; held at weight 0"), "{message}");
+        assert_eq!((model.phase().as_str(), model.reason("Ready").as_str()), ("Paused", "RouteContended"));
+    }
+    model.ask(ActionType::Resume, |_| {});
+    model.until("again", 60, |model| model.share() == Percent::whole(10));
+    assert_eq!(model.run().resets, []);
+}
+
+#[test]
+fn a_route_reset_twice_is_contended_and_held_at_weight_0() {
+    let mut model = contended();
     model.during(1_500, |model| model.share() == Percent::ZERO && model.run().phase == RunPhase::Stepping);
     model.until("again", 700, |model| model.share() == Percent::whole(10));
 }

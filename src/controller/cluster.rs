@@ -31,6 +31,21 @@ impl Kind {
     const fn cluster(group: &'static str, version: &'static str, kind: &'static str, plural: &'static str) -> Self {
         Self { group, version, kind, plural, namespaced: false, optional: false }
     }
+
+    /// As documents have it: `apps/v1`, or `v1` of the core group.
+    pub fn api_version(self) -> String {
+        if self.group.is_empty() { self.version.into() } else { format!("{}/{}", self.group, self.version) }
+    }
+
+    /// How messages name an object; without a name, all of them.
+    pub fn named(self, namespace: &str, name: &str) -> String {
+        match (self.namespaced && !namespace.is_empty(), name.is_empty()) {
+            (true, false) => format!("{} {namespace}/{name}", self.kind),
+            (true, true) => format!("{} of namespace {namespace}", self.plural),
+            (false, false) => format!("{} {name}", self.kind),
+            (false, true) => self.plural.into(),
+        }
+    }
 }
 
 pub const ROLLOUT: Kind = Kind::namespaced("tidegate.io", "v1alpha1", "Rollout", "rollouts");

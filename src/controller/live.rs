@@ -79,7 +79,7 @@ impl Cluster for Live {
         match self.send(Request::new(path(kind, namespace)).get(name, &GetParams::default())).await {
             Ok(document) => Ok(Some(document)),
             Err(Answer::Said(status)) if names_absent_object(&status) => Ok(None),
-            Err(answer) => Err(read_error(object(kind, namespace, name), answer)),
+            Err(answer) => Err(read_error(kind.named(namespace, name), answer)),
         }
     }
 
@@ -91,13 +91,13 @@ impl Cluster for Live {
         match self.send::<Value>(Request::new(path(kind, namespace)).list(&params)).await {
             Ok(mut list) => match list.get_mut("items").map(Value::take) {
                 Some(Value::Array(items)) => Ok(items.into_iter().map(|item| typed(kind, item)).collect()),
-                _ => Err(read_error(object(kind, namespace, ""), Answer::Lost("the answer is not a list".into()))),
+                _ => Err(read_error(kind.named(namespace, ""), Answer::Lost("the answer is not a list".into()))),
             },
             Err(Answer::Said(status)) if kind.optional && names_no_kind(&status) => {
                 self.unserved.learn(kind, Instant::now());
                 Ok(Vec::new())
             }
-            Err(answer) => Err(read_error(object(kind, namespace, ""), answer)),
+            Err(answer) => Err(read_error(kind.named(namespace, ""), answer)),
         }
     }
 
@@ -112,7 +112,7 @@ impl Cluster for Live {
         let params = PostParams { dry_run, field_manager: Some(FIELD_MANAGER.into()) };
         let request = Request::new(path(kind, namespace)).create(&params, document.to_string().into_bytes());
         let name = document.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default();
-        let object = object(kind, namespace, name);
+        let object = kind.named(namespace, name);
         if dry_run {
             let answer = self.send(request.and_then(strict)).await;
             return answer.map_err(|answer| write_error(object, answer));
@@ -129,7 +129,7 @@ impl Cluster for Live {
         subresource: &str,
         patch: &Patch,
     ) -> Result<Value, ClusterError> {
-        let object = object(kind, namespace, name);
+        let object = kind.named(namespace, name);
         let (patch, params) = match kube_patch(patch) {
             Ok(pair) => pair,
             Err(message) => return Err(ClusterError::Refused { object, message }),
@@ -154,7 +154,7 @@ impl Cluster for Live {
         let preconditions = Preconditions { uid: Some(uid.into()), resource_version: None };
         let params = DeleteParams::background().preconditions(preconditions);
         let request = Request::new(path(kind, namespace)).delete(name, &params);
-        match self.write(kind, "delete", object(kind, namespace, name), request).await {
+        match self.write(kind, "delete", kind.named(namespace, name), request).await {
             // With another uid it is another object: ours is gone.
             Ok(_) | Err(ClusterError::NotFound { .. } | ClusterError::Conflict { .. }) => Ok(()),
             Err(error) => Err(error),
@@ -169,21 +169,10 @@ fn path(kind: Kind, namespace: &str) -> String {
     format!("{group}/{}{scope}/{}", kind.version, kind.plural)
 }
 
-/// How messages name an object.
-fn object(kind: Kind, namespace: &str, name: &str) -> String {
-    match (kind.namespaced && !namespace.is_empty(), name.is_empty()) {
-        (true, false) => format!("{} {namespace}/{name}", kind.kind),
-        (true, true) => format!("{} of namespace {namespace}", kind.plural),
-        (false, false) => format!("{} {name}", kind.kind),
-        (false, true) => kind.plural.into(),
-    }
-}
-
 /// Items of a list come without their type.
 fn typed(kind: Kind, mut item: Value) -> Value {
-    let version = if kind.group.is_empty() { kind.version.into() } else { format!("{}/{}", kind.group, kind.version) };
     if let Some(fields) = item.as_object_mut() {
-        fields.entry("apiVersion").or_insert_with(|| json!(version));
+        fields.entry("apiVersion").or_insert_with(|| json!(kind.api_version()));
         fields.entry("kind").or_insert_with(|| json!(kind.kind));
     }
     item

@@ -68,8 +68,7 @@ pub(super) fn reset(active: &mut Active, draft: &mut Draft) {
     }
     let Some(reset) = route_reset(active).or_else(|| service_reset(active)) else { return };
     let of_route = reset.what == "route";
-    let by = reset.manager.as_ref().map_or_else(String::new, |manager| format!(" by {manager}"));
-    let message = format!("{} {} was reset{by}", reset.what, reset.name);
+    let (once, again) = (format!("{}; the step starts anew", said(&reset)), held(&reset));
     active.status.resets.push(reset);
     forget_old(active);
     begin_anew(active);
@@ -81,12 +80,27 @@ pub(super) fn reset(active: &mut Active, draft: &mut Draft) {
         read_routes_anew(active);
     }
     let (reason, message) = match (twice, of_route) {
-        (false, _) => (Reason::Preparing, format!("{message}; the step starts anew")),
-        (true, true) => (Reason::RouteContended, format!("{message} again within an hour; held at weight 0")),
-        (true, false) => (Reason::ServiceContended, format!("{message} again within an hour; held at weight 0")),
+        (false, _) => (Reason::Preparing, once),
+        (true, true) => (Reason::RouteContended, again),
+        (true, false) => (Reason::ServiceContended, again),
     };
     draft.note(reason, message.clone(), true);
     active.transition(reason, message);
+}
+
+fn said(reset: &Reset) -> String {
+    let by = reset.manager.as_ref().map_or_else(String::new, |manager| format!(" by {manager}"));
+    format!("{} {} was reset{by}", reset.what, reset.name)
+}
+
+fn held(reset: &Reset) -> String {
+    format!("{} again within an hour; held at weight 0", said(reset))
+}
+
+/// A person has talked to whoever resets it: it is tried again at once.
+pub(super) fn try_again(active: &mut Active) {
+    active.status.resets.clear();
+    active.status.reason = Some(Reason::Preparing);
 }
 
 pub(super) fn contended(active: &Active) -> bool {
@@ -97,7 +111,8 @@ pub(super) fn contended(active: &Active) -> bool {
 pub(super) fn obstacle(active: &Active) -> Option<Waiting> {
     if contended(active) {
         let reason = active.status.reason.unwrap_or(Reason::RouteContended);
-        return Some(Waiting { reason, message: active.status.message.clone(), on_deadline: false });
+        let message = active.status.resets.last().map_or_else(|| active.status.message.clone(), held);
+        return Some(Waiting { reason, message, on_deadline: false });
     }
     gone(active)
 }

@@ -1,6 +1,6 @@
 //! RolloutActions: each is consumed once, is bound to what it was meant for, and gets a sentence that says what became of it.
 
-use super::{Action, ActionView, World, active::Active, draft::Draft};
+use super::{Action, ActionView, World, active::Active, contention, draft::Draft};
 use crate::api::{ActionOutcome, ActionType, Approval, Reason, RunOutcome, RunPhase};
 
 /// Consumed actions that a record remembers: a crash between the record and the action's own status must not count twice.
@@ -34,12 +34,12 @@ pub(super) fn steer(active: &mut Active, draft: &mut Draft) {
     };
     if let Ok(message) = &answer {
         consume(active, action);
-        let reason = match active.status.reason {
-            Some(kept) if super::contention::obstacle(active).is_some() => kept,
-            _ if active.status.paused => Reason::PausedAtStep,
-            _ => Reason::Done,
+        let (reason, message) = match contention::obstacle(active) {
+            Some(waiting) => (waiting.reason, format!("{message}; {}", waiting.message)),
+            None if active.status.paused => (Reason::PausedAtStep, message.clone()),
+            None => (Reason::Done, message.clone()),
         };
-        active.transition(reason, message.clone());
+        active.transition(reason, message);
     }
     resolve(draft, action, answer, Some(active.name));
 }
@@ -163,9 +163,14 @@ fn effect(active: &mut Active, action: &ActionView) -> Result<String, String> {
             active.status.paused = true;
             Ok(format!("paused by {who}"))
         }
-        ActionType::Resume if !active.status.paused => Err("the run is not paused by a person".into()),
+        ActionType::Resume if !active.status.paused && !contention::contended(active) => {
+            Err("the run is not paused by a person".into())
+        }
         ActionType::Resume => {
             active.status.paused = false;
+            if contention::contended(active) {
+                contention::try_again(active);
+            }
             Ok(format!("resumed by {who}"))
         }
         ActionType::Abort => Err("the run is going back already".into()),

@@ -53,6 +53,8 @@ pub enum Event {
     },
     /// A second of traffic, and the scrapes that fall into it.
     Second,
+    /// The garbage collector sweeps.
+    Garbage,
     /// A GitOps tool writes back what it owns.
     Sync,
     /// A controller process starts.

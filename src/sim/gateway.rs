@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::{agenda::Event, server::Writer, world::World};
 use crate::{
     controller::{Kind, SERVICE},
-    workload::object::{items, namespace, number, text},
+    workload::object::{items, name, namespace, number, text},
 };
 
 /// One rule as the data plane works by it: Services and their weights.
@@ -80,8 +80,9 @@ impl World {
         }
         let mut document = route.clone();
         document["status"] = status;
-        let writer = Writer { manager: "gateway".into(), now: self.clock.text() };
-        self.server.store(&writer, kind, document);
+        let writer = Writer::new("gateway", &self.clock.text());
+        // A conflict means that the route has changed, and is looked at again.
+        let _ = self.server.replace(&writer, kind, namespace(route), name(route), "status", &document);
         self.after_commits();
     }
 

@@ -68,7 +68,7 @@ impl Link {
         }
         let answer = {
             let mut world = self.world.lock();
-            let writer = Writer { manager: FIELD_MANAGER.into(), now: self.clock.text() };
+            let writer = Writer::new(FIELD_MANAGER, &self.clock.text());
             let answer = perform(&mut world, &writer);
             world.after_commits();
             answer

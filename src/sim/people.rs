@@ -91,7 +91,7 @@ pub type Owned = Vec<(Kind, Value)>;
 
 impl World {
     fn person(&self, manager: &str) -> Writer {
-        Writer { manager: manager.into(), now: self.clock.text() }
+        Writer::new(manager, &self.clock.text())
     }
 
     pub(super) fn act(&mut self, deed: Deed) {

@@ -26,6 +26,8 @@ use crate::{
 
 /// Time that a schedule's deeds are spread over.
 const TROUBLE: Millis = 120_000;
+/// A run that others have reset twice is tried again after this.
+const CONTENDED: Millis = 31 * 60_000;
 /// How long nothing may be written once all is at rest; and how much may.
 const QUIET: Millis = 600_000;
 const QUIET_WRITES: u64 = 1;
@@ -102,7 +104,7 @@ impl Schedule {
         let last = self.deeds.last().map_or(0, |(at, _)| *at);
         simulation.run_until(begun + last + 10_000, |_| false);
         simulation.world.lock().heal(calm);
-        let limit = simulation.clock.now() + 2 * self.shop.longest();
+        let limit = simulation.clock.now() + 2 * self.shop.longest() + CONTENDED;
         if !simulation.run_until(limit, at_rest) {
             let world = simulation.world.lock();
             return finish(&world, failed("L1", simulation.clock.now(), format!("no rest: {}", why(&world))));

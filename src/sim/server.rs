@@ -1,142 +1,128 @@
-//! Temporary.
+//! A model of the Kubernetes API server: versions, conflicts, field ownership, finalizers, garbage collection.
+//!
+//! # Guarantees
+//! It is synchronous and has one owner: the same calls give the same objects, byte for byte. What it answers to the
+//! writes of Tidegate and of its neighbours is what the API server answers; the lab compares the two.
+//!
+//! # Caveats
+//! Nothing runs in it but the server: no controller, no kubelet, no admission webhook. The time is the writer's. Kinds are
+//! known as far as Tidegate reads or writes them.
+
+mod compare;
+mod defaults;
+mod fields;
+mod garbage;
+mod merge;
+mod owners;
+mod patching;
+mod rules;
+mod scale;
+mod schema;
+mod selector;
+mod shape;
+mod store;
+#[cfg(test)]
+mod tests;
+
 use std::{collections::BTreeMap, sync::Arc};
 
 use serde_json::{Value, json};
 
-use crate::{
-    controller::{ClusterError, Kind, POD, Patch},
-    workload::{
-        object::{self, label, text},
-        patch::applied,
-    },
-};
+use crate::controller::{ClusterError, Kind, Patch};
+use owners::{Owner, Owners, Write};
+use selector::Selector;
+use store::Proposal;
 
-pub struct Writer {
-    pub manager: String,
-    pub now: String,
+/// The objects of a cluster, and all that was done to them.
+#[derive(Default)]
+pub struct ApiServer {
+    objects: BTreeMap<Kind, BTreeMap<String, BTreeMap<String, Stored>>>,
+    version: u64,
+    /// Number for names, addresses and uids.
+    serial: u64,
+    commits: Vec<Commit>,
+    /// Something may have lost its last owner.
+    has_garbage: bool,
 }
 
-#[derive(Clone)]
+/// Who writes, and when.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Writer {
+    /// The field manager.
+    pub manager: Arc<str>,
+    /// RFC 3339 in UTC, whole seconds.
+    pub now: Arc<str>,
+}
+
+/// One change of the cluster.
+#[derive(Clone, Debug)]
 pub struct Commit {
-    pub manager: String,
+    /// The resourceVersion that it made.
+    pub sequence: u64,
+    pub verb: Verb,
     pub kind: Kind,
+    pub namespace: String,
+    pub name: String,
     pub subresource: String,
+    pub writer: Writer,
     pub before: Option<Arc<Value>>,
+    /// None: the object is gone.
     pub after: Option<Arc<Value>>,
 }
 
-#[derive(Default)]
-pub struct ApiServer {
-    objects: BTreeMap<(Kind, String, String), Arc<Value>>,
-    version: u64,
-    commits: Vec<Commit>,
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verb {
+    Create,
+    Update,
+    Delete,
+}
+
+#[derive(Clone, Debug)]
+struct Stored {
+    document: Arc<Value>,
+    owners: Owners,
+}
+
+/// Where a request goes.
+#[derive(Clone, Copy)]
+struct Target<'t> {
+    kind: Kind,
+    namespace: &'t str,
+    name: &'t str,
+    subresource: &'t str,
+}
+
+impl Writer {
+    pub fn new(manager: &str, now: &str) -> Self {
+        Self { manager: manager.into(), now: now.into() }
+    }
 }
 
 impl ApiServer {
     pub fn get(&self, kind: Kind, namespace: &str, name: &str) -> Option<Arc<Value>> {
-        self.objects.get(&(kind, namespace.into(), name.into())).cloned()
+        self.stored(kind, namespace, name).map(|stored| stored.document.clone())
     }
 
+    /// Objects by namespace and name; an empty namespace means all of them.
     pub fn list(&self, kind: Kind, namespace: &str, selector: &str) -> Vec<Arc<Value>> {
-        let of = self
-            .objects
-            .iter()
-            .filter(|((of, space, _), _)| *of == kind && (namespace.is_empty() || space == namespace));
-        of.map(|(_, document)| document).filter(|document| selects(selector, document)).cloned().collect()
+        let selector = Selector::parse(selector);
+        let is_asked = |space: &str| namespace.is_empty() || !kind.namespaced || space == namespace;
+        let spaces = self.objects.get(&kind).into_iter().flatten().filter(|(space, _)| is_asked(space));
+        let documents = spaces.flat_map(|(_, objects)| objects.values()).map(|stored| &stored.document);
+        documents.filter(|document| selector.selects(document)).cloned().collect()
     }
 
+    /// What was done since the start, or since [`take_commits`](Self::take_commits).
     pub fn commits(&self) -> &[Commit] {
         &self.commits
     }
 
-    fn put(&mut self, writer: &Writer, kind: Kind, subresource: &str, mut document: Value) -> Arc<Value> {
-        let id = (kind, object::namespace(&document).to_owned(), object::name(&document).to_owned());
-        let before = self.objects.get(&id).cloned();
-        if let Some(before) = &before {
-            let strip = |value: &Value| {
-                let mut value = value.clone();
-                value["metadata"]["resourceVersion"] = json!(null);
-                value["metadata"]["generation"] = json!(null);
-                value
-            };
-            if strip(before) == strip(&document) {
-                return before.clone();
-            }
-        }
-        self.version += 1;
-        let generation = before.as_ref().map_or(1, |before| {
-            let old = before.pointer("/metadata/generation").and_then(Value::as_i64).unwrap_or(1);
-            old + i64::from(
-                before["spec"] != document["spec"]
-                    || before.pointer("/metadata/deletionTimestamp").is_none()
-                        && document.pointer("/metadata/deletionTimestamp").is_some(),
-            )
-        });
-        document["metadata"]["resourceVersion"] = json!(self.version.to_string());
-        document["metadata"]["generation"] = json!(generation);
-        if before.is_none() {
-            document["metadata"]["uid"] = json!(format!("uid-{}", self.version));
-            document["metadata"]["creationTimestamp"] = json!(writer.now);
-        }
-        let gone = document.pointer("/metadata/deletionTimestamp").is_some()
-            && kind != POD
-            && document.pointer("/metadata/finalizers").and_then(Value::as_array).is_none_or(Vec::is_empty);
-        let after = Arc::new(document);
-        if gone {
-            self.objects.remove(&id);
-            self.log(writer, kind, subresource, before, None);
-            self.collect(writer, &after);
-        } else {
-            self.objects.insert(id, after.clone());
-            self.log(writer, kind, subresource, before, Some(after.clone()));
-        }
-        after
+    /// The commits, which are forgotten by this.
+    pub fn take_commits(&mut self) -> Vec<Commit> {
+        std::mem::take(&mut self.commits)
     }
 
-    fn collect(&mut self, writer: &Writer, owner: &Value) {
-        let uid = text(owner, "/metadata/uid").unwrap_or_default().to_owned();
-        let owned: Vec<_> = self
-            .objects
-            .iter()
-            .filter(|(_, document)| {
-                object::items(document, "/metadata/ownerReferences")
-                    .iter()
-                    .any(|owner| text(owner, "/uid") == Some(&uid))
-            })
-            .map(|(id, _)| id.clone())
-            .collect();
-        for (kind, namespace, name) in owned {
-            let _ = self.delete(writer, kind, &namespace, &name, None);
-        }
-    }
-
-    fn log(
-        &mut self,
-        writer: &Writer,
-        kind: Kind,
-        subresource: &str,
-        before: Option<Arc<Value>>,
-        after: Option<Arc<Value>>,
-    ) {
-        self.commits.push(Commit {
-            manager: writer.manager.clone(),
-            kind,
-            subresource: subresource.into(),
-            before,
-            after,
-        });
-    }
-
-    pub fn store(&mut self, writer: &Writer, kind: Kind, document: Value) {
-        self.put(writer, kind, "status", document);
-    }
-
-    pub fn remove(&mut self, writer: &Writer, kind: Kind, namespace: &str, name: &str) {
-        if let Some(before) = self.objects.remove(&(kind, namespace.into(), name.into())) {
-            self.log(writer, kind, "", Some(before), None);
-        }
-    }
-
+    /// POST. With `dry_run` everything is checked and nothing is stored.
     pub fn create(
         &mut self,
         writer: &Writer,
@@ -145,29 +131,30 @@ impl ApiServer {
         document: &Value,
         dry_run: bool,
     ) -> Result<Arc<Value>, ClusterError> {
-        let name = object::name(document);
-        if self.get(kind, namespace, name).is_some() {
-            return Err(ClusterError::Exists { object: name.into() });
+        let mut proposed = document.clone();
+        let metadata = defaults::members(&mut proposed, "metadata");
+        if !metadata.contains_key("name")
+            && let Some(stem) = metadata.get("generateName").and_then(Value::as_str)
+        {
+            self.serial += 1;
+            let name = format!("{stem}{}", store::suffix(self.serial));
+            metadata.insert("name".into(), json!(name));
         }
-        if dry_run {
-            return Ok(Arc::new(document.clone()));
+        let name = metadata.get("name").and_then(Value::as_str).unwrap_or_default().to_owned();
+        let target = Target { kind, namespace, name: &name, subresource: "" };
+        if metadata.get("resourceVersion").is_some_and(|version| version != "") {
+            return Err(target.refused("resourceVersion should not be set on objects to be created"));
         }
-        Ok(self.put(writer, kind, "", document.clone()))
+        for field in ["managedFields", "uid", "creationTimestamp", "generation", "deletionTimestamp"] {
+            metadata.remove(field);
+        }
+        target.read(&mut proposed);
+        let mut owners = Owners::default();
+        owners.update(&target.write(writer, false), &defaults::blank(kind), &proposed, true);
+        self.store(writer, target, Proposal { document: proposed, owners, is_post: true, dry_run })
     }
 
-    pub fn replace(
-        &mut self,
-        writer: &Writer,
-        kind: Kind,
-        namespace: &str,
-        name: &str,
-        subresource: &str,
-        document: &Value,
-    ) -> Result<Arc<Value>, ClusterError> {
-        let _ = (namespace, name);
-        Ok(self.put(writer, kind, subresource, document.clone()))
-    }
-
+    /// PATCH; `subresource` is "", "status" or "scale". The answer of a scale is a Scale.
     pub fn patch(
         &mut self,
         writer: &Writer,
@@ -177,80 +164,144 @@ impl ApiServer {
         subresource: &str,
         patch: &Patch,
     ) -> Result<Arc<Value>, ClusterError> {
-        let before = self.get(kind, namespace, name).map(|found| Value::clone(&found));
-        let asked = match patch {
-            Patch::Json(operations) => operations
-                .iter()
-                .find(|operation| operation["path"] == "/metadata/resourceVersion")
-                .map(|operation| operation["value"].clone()),
-            Patch::Merge(document) | Patch::Apply { document, .. } => {
-                document.pointer("/metadata/resourceVersion").cloned()
-            }
-        };
-        if let (Some(asked), Some(before)) = (asked, &before)
-            && asked != before["metadata"]["resourceVersion"]
-        {
-            return Err(ClusterError::Conflict { object: name.into() });
+        let target = Target { kind, namespace, name, subresource };
+        if let Patch::Apply { document, force } = patch {
+            return self.apply(writer, target, document, *force);
         }
-        let after = match (patch, before) {
-            (Patch::Json(operations), Some(before)) => applied(&before, operations),
-            (Patch::Merge(document) | Patch::Apply { document, .. }, Some(mut before)) => {
-                merge_into(&mut before, document);
-                before
+        let live = self.stored(kind, namespace, name).ok_or_else(|| target.not_found())?.document.clone();
+        let scale = (subresource == "scale").then(|| scale::of(&live));
+        let shown = scale.as_ref().unwrap_or(&live);
+        let proposed = match patch {
+            Patch::Json(operations) => {
+                patching::json_patched(shown, operations).map_err(|message| target.refused(&message))?
             }
-            (Patch::Apply { document, .. }, None) => document.clone(),
-            (Patch::Json(_) | Patch::Merge(_), None) => return Err(ClusterError::NotFound { object: name.into() }),
+            Patch::Merge(changes) | Patch::Apply { document: changes, .. } => {
+                let mut merged = shown.clone();
+                patching::merge_patched(&mut merged, changes);
+                merged
+            }
         };
-        Ok(self.put(writer, kind, subresource, after))
+        self.update(writer, target, proposed)
     }
 
-    pub fn delete(
+    /// PUT.
+    pub fn replace(
         &mut self,
         writer: &Writer,
         kind: Kind,
         namespace: &str,
         name: &str,
-        uid: Option<&str>,
-    ) -> Result<(), ClusterError> {
-        let Some(found) = self.get(kind, namespace, name) else {
-            return Err(ClusterError::NotFound { object: name.into() });
-        };
-        if uid.is_some_and(|uid| text(&found, "/metadata/uid") != Some(uid)) {
-            return Err(ClusterError::Conflict { object: name.into() });
-        }
-        let mut document = Value::clone(&found);
-        document["metadata"]["deletionTimestamp"] = json!(writer.now);
-        self.put(writer, kind, "", document);
-        Ok(())
-    }
-}
-
-fn selects(selector: &str, document: &Value) -> bool {
-    if let Some((key, values)) = selector.split_once(" in (") {
-        let values: Vec<&str> = values.trim_end_matches(')').split(',').collect();
-        return label(document, key).is_some_and(|value| values.contains(&value));
-    }
-    selector
-        .split(',')
-        .filter(|part| !part.is_empty())
-        .all(|part| part.split_once('=').is_some_and(|(key, value)| label(document, key) == Some(value)))
-}
-
-fn merge_into(target: &mut Value, patch: &Value) {
-    let Some(members) = patch.as_object() else {
-        *target = patch.clone();
-        return;
-    };
-    if !target.is_object() {
-        *target = json!({});
-    }
-    for (key, member) in members {
-        if member.is_null() {
-            if let Some(object) = target.as_object_mut() {
-                object.remove(key);
+        subresource: &str,
+        document: &Value,
+    ) -> Result<Arc<Value>, ClusterError> {
+        let target = Target { kind, namespace, name, subresource };
+        let live = self.stored(kind, namespace, name).ok_or_else(|| target.not_found())?.document.clone();
+        let mut proposed = document.clone();
+        let metadata = defaults::members(&mut proposed, "metadata");
+        if metadata.get("resourceVersion").and_then(Value::as_str).is_none_or(str::is_empty) {
+            if rules::needs_version(kind) {
+                return Err(
+                    target.refused("metadata.resourceVersion: Invalid value: 0: must be specified for an update")
+                );
             }
-        } else {
-            merge_into(&mut target[key], member);
+            metadata.insert("resourceVersion".into(), live["metadata"]["resourceVersion"].clone());
         }
+        self.update(writer, target, proposed)
+    }
+
+    /// An update of an object that exists, by whatever verb.
+    fn update(&mut self, writer: &Writer, target: Target, mut proposed: Value) -> Result<Arc<Value>, ClusterError> {
+        let stored = self.stored(target.kind, target.namespace, target.name).ok_or_else(|| target.not_found())?;
+        let live = stored.document.clone();
+        if target.subresource == "scale" {
+            return self.scale(writer, target, &proposed);
+        }
+        target.read(&mut proposed);
+        let mut owners = if target.subresource.is_empty() {
+            stored.owners.read(Some(&live), &proposed)
+        } else {
+            stored.owners.clone()
+        };
+        owners.update(&target.write(writer, false), &live, &proposed, false);
+        self.store(writer, target, Proposal::of(proposed, owners))
+    }
+
+    /// Server-side apply.
+    fn apply(
+        &mut self,
+        writer: &Writer,
+        target: Target,
+        document: &Value,
+        force: bool,
+    ) -> Result<Arc<Value>, ClusterError> {
+        let stored = self.stored(target.kind, target.namespace, target.name).cloned();
+        if stored.is_none() && !target.subresource.is_empty() {
+            return Err(target.not_found());
+        }
+        if document["apiVersion"] != *target.kind.api_version() || document["kind"] != *target.kind.kind {
+            return Err(target.refused("the applied document is of another apiVersion or kind"));
+        }
+        if document["metadata"].get("managedFields").is_some_and(|fields| !fields.is_null()) {
+            return Err(target.refused("metadata.managedFields must be nil"));
+        }
+        let blank = defaults::blank(target.kind);
+        let mut owners = stored.as_ref().map_or_else(Owners::default, |stored| stored.owners.clone());
+        let live = stored.as_ref().map_or(&blank, |stored| &stored.document);
+        if owners.is_empty() && stored.is_some() {
+            let before = Writer::new("before-first-apply", &writer.now);
+            owners.update(&target.write(&before, false), &blank, live, true);
+        }
+        let write = target.write(writer, true);
+        let applied = owners.apply(&write, live, document, force);
+        let mut proposed = applied.map_err(|managers| {
+            tracing::debug!(?managers, "an apply conflicts");
+            target.conflict()
+        })?;
+        target.read(&mut proposed);
+        self.store(writer, target, Proposal::of(proposed, owners))
+    }
+
+    fn stored(&self, kind: Kind, namespace: &str, name: &str) -> Option<&Stored> {
+        let space = if kind.namespaced { namespace } else { "" };
+        self.objects.get(&kind)?.get(space)?.get(name)
+    }
+}
+
+impl<'t> Target<'t> {
+    /// A document as the server understands it.
+    fn read(self, document: &mut Value) {
+        document["apiVersion"] = json!(self.kind.api_version());
+        document["kind"] = json!(self.kind.kind);
+        if let Some(schema) = schema::of(self.kind) {
+            schema::prune(schema, document);
+            schema::default(schema, document);
+        }
+        defaults::fill(self.kind, document);
+    }
+
+    fn write<'w>(self, writer: &'w Writer, applies: bool) -> Write<'w> {
+        Write {
+            shape: shape::of(self.kind),
+            owner: Owner { manager: writer.manager.clone(), applies, subresource: self.subresource.into() },
+            api_version: self.kind.api_version().into(),
+            now: &writer.now,
+            ignored: rules::ignored(self.kind, self.subresource),
+        }
+    }
+
+    fn object(self) -> String {
+        self.kind.named(self.namespace, self.name)
+    }
+
+    fn not_found(self) -> ClusterError {
+        ClusterError::NotFound { object: self.object() }
+    }
+
+    fn conflict(self) -> ClusterError {
+        ClusterError::Conflict { object: self.object() }
+    }
+
+    fn refused(self, message: &str) -> ClusterError {
+        ClusterError::Refused { object: self.object(), message: message.to_owned() }
     }
 }

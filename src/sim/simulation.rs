@@ -33,7 +33,7 @@ impl Simulation {
     /// Puts documents in as their owner's tool does, and traffic begins.
     pub fn furnish(&mut self, documents: &[(Kind, Value)]) {
         let mut world = self.world.lock();
-        let writer = Writer { manager: "argocd-controller".into(), now: self.clock.text() };
+        let writer = Writer::new("argocd-controller", &self.clock.text());
         for (kind, document) in documents {
             let patch = crate::controller::Patch::Apply { document: document.clone(), force: false };
             let (namespace, name) = (object::namespace(document).to_owned(), object::name(document).to_owned());

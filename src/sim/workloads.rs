@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::{agenda::Event, clock::Millis, server::Writer, world::World};
 use crate::{
-    controller::{DEPLOYMENT, ENDPOINT_SLICE, POD, SERVICE},
+    controller::{DEPLOYMENT, ENDPOINT_SLICE, Kind, POD, SERVICE},
     workload::{
         canonical::short_digest,
         deployment::desired,
@@ -17,6 +17,8 @@ use crate::{
     },
 };
 
+const REPLICA_SET: Kind =
+    Kind { group: "apps", version: "v1", kind: "ReplicaSet", plural: "replicasets", namespaced: true, optional: false };
 /// The label by which an EndpointSlice names its Service.
 const SERVICE_NAME: &str = "kubernetes.io/service-name";
 
@@ -74,7 +76,7 @@ const CONTROLLERS: &str = "kube-controller-manager";
 
 impl World {
     pub(super) fn controllers(&self) -> Writer {
-        Writer { manager: CONTROLLERS.into(), now: self.clock.text() }
+        Writer::new(CONTROLLERS, &self.clock.text())
     }
 
     /// The Deployment controller's look at one Deployment.
@@ -169,21 +171,26 @@ impl World {
     }
 
     pub(super) fn terminate(&mut self, namespace: &str, name: &str) {
+        let writer = self.controllers();
+        // One that is gone already is gone.
+        let _ = self.server.delete(&writer, POD, namespace, name, None);
+        self.after_commits();
+    }
+
+    /// A pod was deleted: it serves no more, and is gone in a while.
+    pub(super) fn pod_ends(&mut self, namespace: &str, name: &str) {
         let Some(pod) = self.pods.by_name.get_mut(&(namespace.to_owned(), name.to_owned())) else { return };
-        if pod.terminating {
-            return;
-        }
         (pod.terminating, pod.ready) = (true, false);
-        let pod = pod.clone();
-        self.write_pod(&pod);
+        let deployment = pod.deployment.clone();
         let delay = self.draw(self.habits.termination);
         self.plan(delay, Event::PodGone { namespace: namespace.into(), pod: name.into() });
+        self.look_at_deployment(namespace, &deployment);
     }
 
     pub(super) fn pod_gone(&mut self, namespace: &str, name: &str) {
         let gone = self.pods.by_name.remove(&(namespace.to_owned(), name.to_owned()));
         let writer = self.controllers();
-        self.server.remove(&writer, POD, namespace, name);
+        let _ = self.server.delete_now(&writer, POD, namespace, name);
         self.after_commits();
         if let Some(pod) = gone {
             self.traffic.forget_pod(&pod.name);
@@ -196,36 +203,59 @@ impl World {
         self.plan_once(delay, Event::Deployment { namespace: namespace.into(), name: name.into() });
     }
 
+    /// The pod's object: created once, then its status.
     fn write_pod(&mut self, pod: &Pod) {
-        let started = self.clock.text();
-        let mut document = match self.server.get(POD, &pod.namespace, &pod.name) {
-            Some(found) => Value::clone(&found),
-            None => json!({
-                "apiVersion": "v1",
-                "kind": "Pod",
-                "metadata": {
-                    "name": pod.name,
-                    "namespace": pod.namespace,
-                    "labels": pod.labels,
-                    "ownerReferences": [{
-                        "apiVersion": "apps/v1",
-                        "kind": "ReplicaSet",
-                        "name": format!("{}-{}", pod.deployment, pod.template),
-                        "uid": format!("replicaset-of-{}", pod.deployment),
-                        "controller": true,
-                    }],
-                },
-                "status": {"phase": "Running", "startTime": started},
-            }),
+        let (writer, namespace) = (self.controllers(), pod.namespace.as_str());
+        let found = match self.server.get(POD, namespace, &pod.name) {
+            Some(found) => found,
+            None => {
+                let owner = self.replica_set(pod);
+                let document = json!({
+                    "apiVersion": "v1",
+                    "kind": "Pod",
+                    "metadata": {
+                        "name": pod.name,
+                        "namespace": namespace,
+                        "labels": pod.labels,
+                        "ownerReferences": [owner],
+                    },
+                    "spec": {"containers": [{"name": "app", "image": pod.image}], "nodeName": "node"},
+                });
+                let made = self.server.create(&writer, POD, namespace, &document, false);
+                let Ok(made) = made else { return };
+                made
+            }
         };
-        document["status"]["conditions"] =
-            json!([{"type": "Ready", "status": if pod.ready { "True" } else { "False" }}]);
-        if pod.terminating {
-            document["metadata"]["deletionTimestamp"] = json!(started);
-        }
-        let writer = self.controllers();
-        self.server.store(&writer, POD, document);
+        let mut document = Value::clone(&found);
+        let ready = if pod.ready { "True" } else { "False" };
+        document["status"] = json!({
+            "phase": "Running",
+            "startTime": found["metadata"]["creationTimestamp"],
+            "conditions": [{"type": "Ready", "status": ready}],
+        });
+        let _ = self.server.replace(&writer, POD, namespace, &pod.name, "status", &document);
         self.after_commits();
+    }
+
+    /// A reference to the pod's ReplicaSet, which is made if it is not there.
+    fn replica_set(&mut self, pod: &Pod) -> Value {
+        let (writer, namespace) = (self.controllers(), pod.namespace.as_str());
+        let name = format!("{}-{}", pod.deployment, pod.template);
+        let uid = |document: &Option<Arc<Value>>| document.as_ref().map(|document| document["metadata"]["uid"].clone());
+        let reference = |kind: &str, name: &str, uid: Option<Value>| json!({"apiVersion": "apps/v1", "kind": kind, "name": name, "uid": uid, "controller": true});
+        let mut found = self.server.get(REPLICA_SET, namespace, &name);
+        if found.is_none() {
+            let deployment = uid(&self.server.get(DEPLOYMENT, namespace, &pod.deployment));
+            let owner = reference("Deployment", &pod.deployment, deployment);
+            let document = json!({
+                "apiVersion": "apps/v1",
+                "kind": "ReplicaSet",
+                "metadata": {"name": name, "namespace": namespace, "labels": pod.labels, "ownerReferences": [owner]},
+                "spec": {"selector": {"matchLabels": {"pod-template-hash": pod.template}}},
+            });
+            found = self.server.create(&writer, REPLICA_SET, namespace, &document, false).ok();
+        }
+        reference("ReplicaSet", &name, uid(&found))
     }
 
     fn write_deployment_status(&mut self, deployment: &Value, digest: &str) {
@@ -247,7 +277,8 @@ impl World {
         let mut document = deployment.clone();
         document["status"] = status;
         let writer = self.controllers();
-        self.server.store(&writer, DEPLOYMENT, document);
+        // A conflict means that it has changed, and is looked at again.
+        let _ = self.server.replace(&writer, DEPLOYMENT, namespace, name, "status", &document);
         self.after_commits();
     }
 
@@ -297,7 +328,10 @@ impl World {
         document["endpoints"] = json!(endpoints);
         document["ports"] = json!(ports);
         let writer = self.controllers();
-        self.server.store(&writer, ENDPOINT_SLICE, document);
+        let _ = match document["metadata"].get("resourceVersion") {
+            Some(_) => self.server.replace(&writer, ENDPOINT_SLICE, namespace, &slice, "", &document),
+            None => self.server.create(&writer, ENDPOINT_SLICE, namespace, &document, false),
+        };
         self.after_commits();
     }
 

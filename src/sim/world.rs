@@ -131,7 +131,7 @@ impl World {
             let number = self.seen;
             self.seen += 1;
             let (before, after) = (commit.before.as_deref(), commit.after.as_deref());
-            let ours = commit.manager == FIELD_MANAGER;
+            let ours = &*commit.writer.manager == FIELD_MANAGER;
             let change = Change { at: self.clock.now(), ours, kind: commit.kind, before, after };
             self.oracle.see(&change);
             if let Some(timeline) = &mut self.timeline {
@@ -144,13 +144,23 @@ impl World {
 
     fn follow(&mut self, commit: &Commit) {
         let Some(document) = commit.after.as_ref().or(commit.before.as_ref()) else { return };
+        if commit.after.is_none() || is_newly_terminating(commit) {
+            let delay = self.draw(self.habits.controllers);
+            self.plan_once(delay, Event::Garbage);
+        }
         let (namespace, name) = (object::namespace(document).to_owned(), object::name(document).to_owned());
         let delay = self.draw(self.habits.controllers);
         match commit.kind {
             DEPLOYMENT if commit.subresource != "status" => {
                 self.plan_once(delay, Event::Deployment { namespace, name });
             }
-            POD | SERVICE => self.plan_once(delay, Event::Endpoints { namespace }),
+            POD => {
+                if is_newly_terminating(commit) {
+                    self.pod_ends(&namespace, &name);
+                }
+                self.plan_once(delay, Event::Endpoints { namespace });
+            }
+            SERVICE => self.plan_once(delay, Event::Endpoints { namespace }),
             HTTP_ROUTE | GRPC_ROUTE if has_new_spec(commit) => {
                 let delay = self.draw(self.habits.acceptance);
                 self.plan(delay, Event::RouteSeen { kind: commit.kind, namespace, name });
@@ -171,6 +181,12 @@ impl World {
             Event::RouteSeen { kind, namespace, name } => self.see_route(*kind, namespace, name),
             Event::RouteApplied { kind, namespace, name } => self.apply_route(*kind, namespace, name),
             Event::Heard { process, commit } => self.heard(*process, *commit),
+            Event::Garbage => {
+                if self.server.collect_garbage(&self.clock.text()) {
+                    let delay = self.draw(self.habits.controllers);
+                    self.plan_once(delay, Event::Garbage);
+                }
+            }
             Event::Second => {
                 self.second_of_traffic();
                 self.plan(1_000, Event::Second);
@@ -197,6 +213,13 @@ impl World {
     pub fn plan_deed(&mut self, at: Millis, number: usize, deed: Deed) {
         self.agenda.plan(at, Event::Person { number, deed });
     }
+}
+
+/// Somebody has deleted it, and it is still there.
+fn is_newly_terminating(commit: &Commit) -> bool {
+    let terminating =
+        |document: &Option<Arc<serde_json::Value>>| document.as_ref().is_some_and(|it| object::is_terminating(it));
+    !terminating(&commit.before) && terminating(&commit.after)
 }
 
 /// The Gateway looks at specs only: its own status is no news to it.
