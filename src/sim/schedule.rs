@@ -214,10 +214,8 @@ fn deed(chance: &mut Chance) -> Deed {
         11 => Deed::Fail { image, per_million: chance.pick(&[0, 1_000, 50_000, 500_000]) },
         12 => Deed::Prometheus { away: chance.below(2) == 0 },
         13 => Deed::Gateway { silent: chance.below(2) == 0 },
-        14 => chance
-            .pick(&[true, false])
-            .then(|| Deed::ResetRoute { name: ROUTE_NAME.into() })
-            .unwrap_or_else(|| Deed::ResetService { name: ROLLOUT_NAME.into() }),
+        14 if chance.below(2) == 0 => Deed::ResetRoute { name: ROUTE_NAME.into() },
+        14 => Deed::ResetService { name: ROLLOUT_NAME.into() },
         15 => match chance.below(4) {
             0 => Deed::DeleteRollout { rollout: rollout() },
             1 => Deed::DeleteRun { rollout: rollout() },

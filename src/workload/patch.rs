@@ -60,6 +60,7 @@ pub fn set_member(document: &Value, map: &str, key: &str, value: &str) -> Vec<Va
 
 /// The document after the operations, as an API server makes it (tests only): `add`, `replace` and `remove` of members
 /// and elements that exist; the version is left as it was.
+#[cfg(test)]
 pub fn applied(document: &Value, operations: &[Value]) -> Value {
     let mut result = document.clone();
     for operation in operations {
