@@ -24,6 +24,10 @@ impl Provider for Counters {
         Ok(Vec::new())
     }
 
+    async fn over(&self, _: &str, _: i64, _: i64, _: i64) -> Result<Vec<Series>, WhyNot> {
+        Ok(Vec::new())
+    }
+
     async fn raw(&self, selector: &str, from: i64, to: i64) -> Result<Vec<Series>, WhyNot> {
         let rate = match (selector.starts_with("bad"), selector.contains("checkout-abc")) {
             (false, true) => 20,

@@ -90,6 +90,7 @@ pub async fn count(
         windows_used: tallies.run.windows,
         windows_dropped: tallies.dropped(),
         tests: compared.as_ref().map(|compared| tests_record(compared, order, outlook.as_ref())),
+        gauge: None,
         fold: Some(folds.state()),
     };
     Counting { counted, record, watermark: folds.watermark, budget: folds.budget, outlook, terms_missing }

@@ -8,6 +8,7 @@ mod dispersion;
 mod estimate;
 mod evaluate;
 mod figures;
+mod gauging;
 mod histogram;
 mod measuring;
 mod order;

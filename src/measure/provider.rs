@@ -58,4 +58,6 @@ pub trait Provider: Send + Sync {
     async fn instant(&self, query: &str, at: i64) -> Result<Vec<Sample>, WhyNot>;
     /// The raw samples of an instant-vector selector in `(from, to]`, in seconds since the epoch.
     async fn raw(&self, selector: &str, from: i64, to: i64) -> Result<Vec<Series>, WhyNot>;
+    /// The values of any query at each multiple of `step` seconds in `(from, to]`.
+    async fn over(&self, query: &str, from: i64, to: i64, step: i64) -> Result<Vec<Series>, WhyNot>;
 }

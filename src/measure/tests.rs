@@ -2,6 +2,7 @@
 
 mod fake;
 mod figures;
+mod gauge;
 mod latency;
 mod pods;
 mod replay;

@@ -51,4 +51,10 @@ impl Provider for Fake {
         let found = self.series.get(selector).into_iter().flatten().map(cut);
         Ok(found.filter(|series| !series.samples.is_empty()).collect())
     }
+
+    async fn over(&self, query: &str, from: i64, to: i64, step: i64) -> Result<Vec<Series>, WhyNot> {
+        let mut found = self.raw(query, from, to).await?;
+        found.iter_mut().for_each(|series| series.samples.retain(|(at_ms, _)| at_ms % (step * 1_000) == 0));
+        Ok(found)
+    }
 }
