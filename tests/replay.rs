@@ -40,6 +40,7 @@ impl Provider for Counters {
         Ok(vec![Series {
             labels,
             samples: scrapes.map(|at| (at * 1_000, (rate * (at - START + 600)) as f64)).collect(),
+            ..Series::default()
         }])
     }
 }

@@ -301,8 +301,8 @@ async fn new_pods(
 ) -> Result<NewPods, String> {
     let scrape_ms = order.timing().scrape * 1_000;
     let mut pods = NewPods { prefix: order.pod_prefix(Arm::Canary), seen_before: BTreeSet::new(), scrape_ms };
-    let late = |samples: &[(i64, f64)]| samples.first().is_some_and(|(at_ms, _)| *at_ms > watermark * 1_000);
-    let newborn = canary.all().any(|series| late(&series.samples) && pods.has(&series.labels));
+    let late = |series: &Series| series.first_ms().is_some_and(|at_ms| at_ms > watermark * 1_000);
+    let newborn = canary.all().any(|series| late(series) && pods.has(&series.labels));
     let span = (from - order.run_started_at).min(SEEN_BEFORE_SECONDS);
     if newborn && span > 0 {
         let query = format!("count_over_time({}\n[{span}s])", selectors.canary.total);

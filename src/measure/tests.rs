@@ -4,6 +4,7 @@ mod fake;
 mod figures;
 mod gauge;
 mod latency;
+mod native;
 mod pods;
 mod replay;
 
@@ -29,7 +30,11 @@ fn counter(rate: f64, from: i64, to: i64, born_at: i64) -> Vec<Series> {
     let labels = [("job", "envoy"), ("instance", "10.0.0.1:8002")].map(|(k, v)| (k.to_owned(), v.to_owned()));
     let value = |at: i64| (rate * (at.clamp(from, to) - from) as f64).round();
     let scrapes = (START - 300 + 2..START + 1_200).step_by(5).filter(|at| *at >= born_at);
-    vec![Series { labels: labels.into(), samples: scrapes.map(|at| (at * 1_000, value(at))).collect() }]
+    vec![Series {
+        labels: labels.into(),
+        samples: scrapes.map(|at| (at * 1_000, value(at))).collect(),
+        ..Series::default()
+    }]
 }
 
 fn errors_metric(name: &str) -> Metric {

@@ -46,10 +46,12 @@ impl Provider for Fake {
         let cut = |series: &Series| {
             let within = |(at_ms, _): &&(i64, f64)| from * 1_000 < *at_ms && *at_ms <= to * 1_000;
             let samples: Vec<_> = series.samples.iter().filter(within).copied().collect();
-            Series { labels: series.labels.clone(), samples }
+            let mut histograms = series.histograms.clone();
+            histograms.retain(|one| from * 1_000 < one.at_ms && one.at_ms <= to * 1_000);
+            Series { labels: series.labels.clone(), samples, histograms }
         };
         let found = self.series.get(selector).into_iter().flatten().map(cut);
-        Ok(found.filter(|series| !series.samples.is_empty()).collect())
+        Ok(found.filter(|series| series.first_ms().is_some()).collect())
     }
 
     async fn over(&self, query: &str, from: i64, to: i64, step: i64) -> Result<Vec<Series>, WhyNot> {

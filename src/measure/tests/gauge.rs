@@ -27,7 +27,7 @@ fn grid() -> i64 {
 fn values(value: impl Fn(i64) -> f64) -> Vec<Series> {
     let noise = |at: i64| 1.0 + 0.05 * ((at / 60 * 7_919 % 13) as f64 / 6.0 - 1.0);
     let samples = (grid() - 3_600..grid() + 7_200).step_by(15).map(|at| (at * 1_000, value(at) * noise(at))).collect();
-    vec![Series { labels: Labels::new(), samples }]
+    vec![Series { samples, ..Series::default() }]
 }
 
 fn of_arms(canary: Vec<Series>, control: Vec<Series>) -> Fake {
