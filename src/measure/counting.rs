@@ -11,6 +11,7 @@ use super::{
     estimate::{expected_requests, ratio_before},
     order::{Arm, Order},
     provider::{Provider, Series},
+    room::{is_by_boundaries, room},
     selectors::{Counters, Selectors},
     series::{ArmSeries, NewPods},
     tails::{Read, tails},
@@ -29,10 +30,6 @@ const MOST_WINDOWS: i64 = 120;
 const LOOK_BACK_WINDOWS: i64 = GRACE_WINDOWS + 1;
 /// Proxies whose scrapes are looked at for a service without requests; one that is scraped is enough.
 const MOST_PROXIES: usize = 8;
-/// Windows that a record keeps for a replay; fewer with many metrics, because a record is small.
-const RECORDED: usize = 64;
-const FEW_RECORDED: usize = 8;
-const MANY_METRICS: usize = 6;
 /// How far back pods are looked for that were scraped before.
 const SEEN_BEFORE_SECONDS: i64 = 3_600;
 
@@ -153,14 +150,14 @@ pub(super) fn trial(order: &Order, metric: &Metric) -> Trial {
         share: order.alpha_share(metric),
         objective: objective.zip(order.objective_share()),
         routed: order.counts_routed_requests(metric).then_some(order.weight),
-        recorded_windows: if order.metrics.len() > MANY_METRICS { FEW_RECORDED } else { RECORDED },
+        recorded_bytes: room(order),
     }
 }
 
 /// The folds as recorded.
 pub(super) fn begin(order: &Order, metric: &Metric, timing: &Timing) -> Folds {
     let trial = trial(order, metric);
-    let by_boundaries = metric.latency.as_ref().is_some_and(|latency| latency.threshold.is_none());
+    let by_boundaries = is_by_boundaries(metric);
     let fresh = || Folds {
         comparison: (!by_boundaries).then(|| Comparison::new(trial.clone())),
         latency: by_boundaries.then(|| LatencyFold::new(trial.clone())),

@@ -20,6 +20,7 @@ mod provider;
 mod replay;
 mod reread;
 mod resolve;
+mod room;
 mod selectors;
 mod series;
 mod stretches;

@@ -7,7 +7,8 @@ use super::{
     counting::{advance, begin},
     order::Order,
     provider::Provider,
-    replay::{Replay, Twice, comparison, in_words, recorded},
+    replay::{Replay, Twice, comparison, in_words, not_recorded, recorded},
+    room::is_by_boundaries,
     selectors::{Counters, Selectors},
 };
 use crate::{
@@ -25,6 +26,10 @@ pub async fn reread(order: &Order, evidence: &EvidenceRecord, provider: &dyn Pro
     let mut found = Vec::new();
     // One after the other: the server is shared with runs that are under way.
     for (metric, record) in recorded(order, evidence) {
+        if is_by_boundaries(metric) {
+            found.push(not_recorded(metric, record));
+            continue;
+        }
         let replay = match comparison(order, metric, record) {
             Ok(stood) => match in_its_windows(order, &stood) {
                 Ok(order) => of_metric(&order, metric, record, &stood, &evidence.stretches, provider).await,

@@ -6,6 +6,7 @@ mod gauge;
 mod latency;
 mod native;
 mod pods;
+mod record;
 mod replay;
 
 use std::collections::BTreeMap;
@@ -17,7 +18,7 @@ use fake::Fake;
 use super::*;
 use crate::{
     api::{ErrorBudget, Judging, LatencyMetric, Metric, Percent, RatioMetric, Reason, Span, ThresholdMetric},
-    engine::{EvidenceView, MAX_EVIDENCE_BYTES},
+    engine::EvidenceView,
     stats::Judgement,
 };
 
@@ -364,25 +365,4 @@ fn arms_that_cannot_be_told_apart_give_no_evidence() {
     let view = until(&mut order, &traffic("errors", (20.0, 0.0), (180.0, 0.0)), 120, never).1;
     check(&view, HOLD, Reason::MetricsUnavailable);
     assert!(view.verdict.message.contains("both arms select the same series"));
-}
-
-/// With requests by the million: their counts have the most digits.
-#[test]
-fn the_record_of_twelve_metrics_stays_small() {
-    let budget = ErrorBudget { metric: Some("errors".into()), ..demo_budget() };
-    let mut order = Order { budget: Some(budget), ..order() };
-    let mut provider = traffic("errors", (200_000.0, 20_000.0), (1_800_000.0, 180_000.0));
-    for number in 0..8 {
-        let name = format!("metric_{number:0>56}");
-        provider.series.extend(traffic(&name, (200_000.0, 20_000.0), (1_800_000.0, 180_000.0)).series);
-        order.metrics.push(errors_metric(&name));
-    }
-    for number in 0..3 {
-        order.metrics.push(latency::of_many_boundaries(&format!("latency_{number:0>55}"), &mut provider));
-    }
-    let view = at(&order, &provider, 300);
-    let size = serde_json::to_string(&view.record).unwrap().len();
-    assert!(size < MAX_EVIDENCE_BYTES, "{size} bytes");
-    let fold = |number| view.record.metrics[&format!("latency_{number:0>55}")].fold.clone().unwrap();
-    assert!((0..3).all(|number| fold(number)["latency"]["phis"].as_str().unwrap().len() == 12 * 16));
 }

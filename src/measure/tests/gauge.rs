@@ -3,7 +3,7 @@
 use super::*;
 use crate::{api::GaugeMetric, stats::Missed};
 
-const MEMORY: &str = r#"sum(memory{revision="{{ revision }}"})"#;
+pub const MEMORY: &str = r#"sum(memory{revision="{{ revision }}"})"#;
 
 fn query(revision: &str) -> String {
     MEMORY.replace("{{ revision }}", revision)
@@ -34,7 +34,7 @@ fn of_arms(canary: Vec<Series>, control: Vec<Series>) -> Fake {
     Fake { series: [(query("abc"), canary), (query("def"), control)].into(), ..Fake::default() }
 }
 
-fn twice() -> Fake {
+pub fn twice() -> Fake {
     of_arms(values(|at| 2e8 + (at % 7) as f64 * 1e6), values(|_| 1e8))
 }
 
@@ -54,7 +54,7 @@ fn after(order: &mut Order, provider: &Fake, times: impl Iterator<Item = i64>) -
 }
 
 #[test]
-fn twice_the_memory_is_reported_and_judges_nothing() {
+pub fn twice_the_memory_is_reported_and_judges_nothing() {
     let mut order = with_gauge(vec![memory()]);
     let view = after(&mut order, &twice(), (0..1_300).step_by(5));
     check(&view, OPEN, Reason::NoAnalysis);

@@ -181,9 +181,9 @@ fn a_threshold_above_every_boundary_holds_with_a_sentence() {
 }
 
 /// A metric without a threshold and its histograms, with more boundaries than are compared.
-pub fn of_many_boundaries(name: &str, provider: &mut Fake) -> Metric {
+pub fn of_many_boundaries(name: &str, [canary, control]: [f64; 2], provider: &mut Fake) -> Metric {
     const BOUNDS: [&str; 15] = ["1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11", "12", "13", "14", "15"];
-    for (cluster, all, since) in [(CANARY, 20.0, START), (CONTROL, 180.0, START - 300)] {
+    for (cluster, all, since) in [(CANARY, canary, START), (CONTROL, control, START - 300)] {
         let mut rates: Vec<Rate> =
             BOUNDS.iter().zip(0..).map(|(le, at)| (*le, all * (0.3 + 0.04 * f64::from(at)))).collect();
         rates.push(("+Inf", all));
