@@ -24,8 +24,11 @@ use crate::{
     },
 };
 
-/// Windows that one evaluation reads at most; after a long absence the next ones go on.
-const MOST_WINDOWS: i64 = 120;
+/// Windows that one request reads: more would be more samples of a large histogram than one answer may have. It is above the
+/// grace, so that what is missing for longer does not stop the reading.
+const AT_ONCE: i64 = 2 * GRACE_WINDOWS + 4;
+/// Requests for one arm in one evaluation; after a long absence the next evaluations go on.
+const MOST_REQUESTS: usize = 8;
 /// Windows before the watermark that are read again: an increment may have begun in them.
 const LOOK_BACK_WINDOWS: i64 = GRACE_WINDOWS + 1;
 /// Proxies whose scrapes are looked at for a service without requests; one that is scraped is enough.
@@ -60,7 +63,7 @@ pub async fn count(
     let advanced = match Selectors::of(order, counters) {
         Ok(selectors) => {
             terms_missing = learn_terms(order, &selectors, &mut folds, provider).await.err();
-            advance(order, counters, &selectors, &mut folds, provider, now).await
+            Reader { order, counters, selectors: &selectors, provider }.catch_up(&mut folds, now).await
         }
         Err(why) => Err(why),
     };
@@ -206,44 +209,65 @@ async fn learn_terms(
     Ok(())
 }
 
-/// Read and fold the new windows. Ok: a latency's threshold as it was used. Err: why there are none, or why they are not enough.
-pub(super) async fn advance(
-    order: &Order,
-    counters: &Counters<'_>,
-    selectors: &Selectors,
-    folds: &mut Folds,
-    provider: &dyn Provider,
-    now: i64,
-) -> Result<Option<String>, String> {
-    let timing = order.timing();
-    let to = timing.ready_until(now).min(folds.watermark + MOST_WINDOWS * timing.window);
-    if to <= folds.watermark {
-        return Ok(None);
+/// Reads one metric.
+pub(super) struct Reader<'a> {
+    pub order: &'a Order,
+    pub counters: &'a Counters<'a>,
+    pub selectors: &'a Selectors,
+    pub provider: &'a dyn Provider,
+}
+
+impl Reader<'_> {
+    /// Read and fold what is new, some windows with each request; it ends where one has no answer.
+    async fn catch_up(&self, folds: &mut Folds, now: i64) -> Result<Option<String>, String> {
+        let timing = self.order.timing();
+        let mut threshold = None;
+        for _ in 1..MOST_REQUESTS {
+            let before = folds.watermark;
+            let is_last = before + AT_ONCE * timing.window >= timing.ready_until(now);
+            let found = self.advance(folds, now).await;
+            if is_last || folds.watermark == before {
+                return found.map(|found| found.or(threshold));
+            }
+            threshold = found.ok().flatten().or(threshold);
+        }
+        self.advance(folds, now).await.map(|found| found.or(threshold))
     }
-    learn_ratio_before(order, selectors, folds, provider).await?;
-    if let Some(comparison) = &mut folds.comparison
-        && comparison.needs_phi()
-    {
-        comparison.learn_phi(overdispersion(order, counters, selectors, provider).await);
+
+    /// Read and fold the next windows. Ok: a latency's threshold as it was used. Err: why there are none, or why they are not
+    /// enough.
+    pub async fn advance(&self, folds: &mut Folds, now: i64) -> Result<Option<String>, String> {
+        let Self { order, counters, selectors, provider } = *self;
+        let timing = order.timing();
+        let to = timing.ready_until(now).min(folds.watermark + AT_ONCE * timing.window);
+        if to <= folds.watermark {
+            return Ok(None);
+        }
+        learn_ratio_before(order, selectors, folds, provider).await?;
+        if let Some(comparison) = &mut folds.comparison
+            && comparison.needs_phi()
+        {
+            comparison.learn_phi(overdispersion(order, counters, selectors, provider).await);
+        }
+        let from = folds.watermark - LOOK_BACK_WINDOWS * timing.window;
+        let read = |arm: Arm| selectors.read(arm, provider, from, to);
+        let (mut canary, mut control) = try_join(read(Arm::Canary), read(Arm::Control)).await?;
+        let threshold = counters.sort(&mut canary, &mut control)?;
+        if canary.total.is_empty() && control.total.is_empty() && !control.own_targets {
+            control.up = scraped_proxies(selectors, provider, from, to).await?;
+            canary.up = control.up.clone();
+        }
+        let new_pods = new_pods(order, selectors, &canary, folds.watermark, from, provider).await?;
+        let cells = Cells { window: timing.window, from: folds.watermark, to, changed_at: order.settled_at };
+        let read = Read { canary: &canary, control: &control, new_pods: &new_pods, cells };
+        let assembly = match &mut folds.latency {
+            Some(fold) => tails(order, selectors, fold, read, provider).await?,
+            None => read.assembly(order),
+        };
+        let enough = !assembly.windows.is_empty();
+        folds.absorb(&assembly, judged(order, &timing));
+        if enough { Ok(threshold) } else { Err(shortfall(selectors, &canary, &control)) }
     }
-    let from = folds.watermark - LOOK_BACK_WINDOWS * timing.window;
-    let read = |arm: Arm| selectors.read(arm, provider, from, to);
-    let (mut canary, mut control) = try_join(read(Arm::Canary), read(Arm::Control)).await?;
-    let threshold = counters.sort(&mut canary, &mut control)?;
-    if canary.total.is_empty() && control.total.is_empty() && !control.own_targets {
-        control.up = scraped_proxies(selectors, provider, from, to).await?;
-        canary.up = control.up.clone();
-    }
-    let new_pods = new_pods(order, selectors, &canary, folds.watermark, from, provider).await?;
-    let cells = Cells { window: timing.window, from: folds.watermark, to, changed_at: order.settled_at };
-    let read = Read { canary: &canary, control: &control, new_pods: &new_pods, cells };
-    let assembly = match &mut folds.latency {
-        Some(fold) => tails(order, selectors, fold, read, provider).await?,
-        None => read.assembly(order),
-    };
-    let enough = !assembly.windows.is_empty();
-    folds.absorb(&assembly, judged(order, &timing));
-    if enough { Ok(threshold) } else { Err(shortfall(selectors, &canary, &control)) }
 }
 
 /// A shared proxy's counters are born with the first request. Where other series of the same name are there, the proxies are

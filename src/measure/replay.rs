@@ -72,7 +72,9 @@ pub(super) fn comparison(order: &Order, metric: &Metric, record: &MetricRecord) 
 
 fn of_metric(order: &Order, metric: &Metric, record: &MetricRecord) -> Replay {
     if is_by_boundaries(metric) {
-        return not_recorded(metric, record);
+        let why = "a latency without a threshold keeps no windows to fold again: its tests at up to 12 boundaries need the \
+                   room; read the samples again with --from-prometheus";
+        return Replay { incomplete: Some(why.into()), ..Replay::of(metric, record) };
     }
     let comparison = match comparison(order, metric, record) {
         Ok(comparison) => comparison,
@@ -86,13 +88,6 @@ fn of_metric(order: &Order, metric: &Metric, record: &MetricRecord) -> Replay {
         difference: replayed.difference.map(in_words).or_else(|| shown_otherwise(&comparison, record)),
         ..Replay::of(metric, record)
     }
-}
-
-/// At many boundaries there is no room for windows.
-pub(super) fn not_recorded(metric: &Metric, record: &MetricRecord) -> Replay {
-    let why =
-        "a latency without a threshold keeps no windows to fold again: its tests at up to 12 boundaries need the room";
-    Replay { incomplete: Some(why.into()), ..Replay::of(metric, record) }
 }
 
 /// The numbers for readers are those of the state.

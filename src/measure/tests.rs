@@ -170,6 +170,24 @@ fn a_restart_at_any_moment_changes_nothing() {
 }
 
 #[test]
+fn after_a_long_absence_no_answer_has_too_many_samples_and_the_next_looks_go_on() {
+    // 16 windows, and 7 in which an increment may have begun.
+    let provider = Fake { longest: Some(23 * 5), ..traffic("errors", (20.0, 0.02), (180.0, 0.18)) };
+    let whole = until(&mut order(), &provider, 800, never).1;
+    let mut late = order();
+    late.previous = Some(at(&late, &provider, 20).record);
+    let view = at(&late, &provider, 800);
+    // 8 requests, each for 16 windows.
+    assert_eq!(view.record.watermark - START, 10 + 8 * 16 * 5);
+    check(&view, HOLD, Reason::MetricsUnavailable);
+    assert!(view.verdict.message.contains("are still being read"), "{}", view.verdict.message);
+    late.previous = Some(view.record);
+    let view = at(&late, &provider, 800);
+    assert_eq!(view.record.metrics, whole.record.metrics);
+    assert_eq!(view.verdict, whole.verdict);
+}
+
+#[test]
 fn the_first_error_counts_although_its_counter_is_born_with_it() {
     let mut provider = traffic("errors", (20.0, 0.0), (180.0, 0.0));
     let mut born = counter(0.0, 0, 0, START + 40);

@@ -18,6 +18,8 @@ pub struct Fake {
     /// Pods that `count_over_time` finds.
     pub seen_pods: Vec<&'static str>,
     pub asked: Mutex<Vec<String>>,
+    /// The longest time of which it gives raw samples in one answer, in seconds.
+    pub longest: Option<i64>,
 }
 
 impl Fake {
@@ -43,6 +45,9 @@ impl Provider for Fake {
 
     async fn raw(&self, selector: &str, from: i64, to: i64) -> Result<Vec<Series>, WhyNot> {
         self.fault(selector)?;
+        if self.longest.is_some_and(|longest| to - from > longest) {
+            return Err(WhyNot::TooMany { what: "samples", limit: 0 });
+        }
         let cut = |series: &Series| {
             let within = |(at_ms, _): &&(i64, f64)| from * 1_000 < *at_ms && *at_ms <= to * 1_000;
             let samples: Vec<_> = series.samples.iter().filter(within).copied().collect();
