@@ -24,6 +24,10 @@ impl Provider for Counters {
         Ok(Vec::new())
     }
 
+    async fn over(&self, _: &str, _: i64, _: i64, _: i64) -> Result<Vec<Series>, WhyNot> {
+        Ok(Vec::new())
+    }
+
     async fn raw(&self, selector: &str, from: i64, to: i64) -> Result<Vec<Series>, WhyNot> {
         let rate = match (selector.starts_with("bad"), selector.contains("checkout-abc")) {
             (false, true) => 20,
@@ -36,6 +40,7 @@ impl Provider for Counters {
         Ok(vec![Series {
             labels,
             samples: scrapes.map(|at| (at * 1_000, (rate * (at - START + 600)) as f64)).collect(),
+            ..Series::default()
         }])
     }
 }

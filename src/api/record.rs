@@ -108,7 +108,7 @@ pub struct MetricRecord {
     /// Latency: above what requests are bad, for example "300ms, snapped up to 0.5 s" where that is the next bucket boundary.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub threshold: Option<String>,
-    /// Windows that were judged.
+    /// Windows that were judged; of a gauge, blocks that were compared.
     pub windows_used: u64,
     /// Windows not used, by reason.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -116,10 +116,35 @@ pub struct MetricRecord {
     /// What its tests amount to. Numbers are text, because JSON's may lose digits.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tests: Option<TestsRecord>,
+    /// What a gauge shows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gauge: Option<GaugeRecord>,
     /// The fold's state; floats as hexadecimal bits.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "any_as_written")]
     pub fold: Option<Value>,
+}
+
+/// A gauge of both arms: a sign for people, on which nothing is decided. Numbers are text, because JSON's may lose digits.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct GaugeRecord {
+    /// The canary's mean over the last block in which both have a value; empty, as the next three, until there is one.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub canary: String,
+    /// The control's.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub control: String,
+    /// The canary's as a multiple of the control's, the geometric mean of all blocks.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub ratio: String,
+    /// Evidence that it is more than `tolerated` times the control's.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub evidence: String,
+    /// The multiple that counts as usual.
+    pub tolerated: String,
+    /// Seconds of a block: 60, or 120 where stable's minutes are too much like each other.
+    pub block_seconds: u32,
 }
 
 /// What the sequential tests of one metric amount to.

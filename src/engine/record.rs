@@ -8,10 +8,13 @@ use crate::api::{DecisionEntry, Percent, Reason, RolloutRunStatus};
 
 /// Decisions kept in a record.
 pub const MAX_DECISIONS: usize = 64;
-/// What the evidence of 12 metrics needs, in bytes.
-pub const MAX_EVIDENCE_BYTES: usize = 40 * 1024;
+/// What the evidence of 12 metrics needs, in bytes, three of them at 12 boundaries: 46 KiB to go on, and some windows for a
+/// replay. What is left of a status has room for a few decisions when approvals and resets are as many as they can be.
+pub const MAX_EVIDENCE_BYTES: usize = 48 * 1024;
 /// All of a status: it is written with each transition, and etcd keeps every version for a while.
 pub const MAX_STATUS_BYTES: usize = 64 * 1024;
+/// All of a spec, which is frozen for good.
+pub const MAX_SPEC_BYTES: usize = 32 * 1024;
 /// Longest sentence of a decision in bytes.
 pub const MAX_MESSAGE_BYTES: usize = 512;
 
@@ -137,7 +140,7 @@ mod tests {
         let size = serde_json::to_string(&status).unwrap().len() - evidence + MAX_EVIDENCE_BYTES;
         assert!(size <= MAX_STATUS_BYTES, "{size} bytes");
         let kept = status.decisions.entries.len();
-        assert!((10..MAX_DECISIONS).contains(&kept) && status.decisions.dropped as usize == 100 - kept, "{kept}");
+        assert!((3..MAX_DECISIONS).contains(&kept) && status.decisions.dropped as usize == 100 - kept, "{kept}");
         assert!(status.approvals.len() >= 10 && status.evidence.is_some());
     }
 

@@ -3,10 +3,11 @@
 //! Everything that can be refused is refused here, before anything moves.
 
 use super::{
-    Action, Draft, RunWrite, Seen, ValidRollout, World,
+    Action, Draft, Refusal, RunWrite, Seen, ValidRollout, World,
     draft::ACTIVE_POLL_MILLIS,
     intent,
     project::{Completed, Situation},
+    record::MAX_SPEC_BYTES,
 };
 use crate::api::{Phase, Plan, PlanStep, Reason, RolloutRunSpec, Span};
 
@@ -38,7 +39,27 @@ pub(super) fn obstacle(world: &World, draft: &mut Draft, revision: &str) -> Opti
     if let Some(unknown) = unknown_input(world) {
         return Some(Situation::new(Phase::Progressing, Reason::ApiUnavailable, unknown));
     }
+    if let Some(refusal) = too_large(&freeze(world, spec, revision, revision)) {
+        return Some(stalled(&[refusal]));
+    }
     refused_template(world, draft, revision)
+}
+
+/// What a run would freeze is more than its record has room for: queries, steps and routes are each bounded, and not all of
+/// them can be at their bound together.
+fn too_large(frozen: &RolloutRunSpec) -> Option<Refusal> {
+    let bytes = |part: Option<String>| part.map_or(0, |text| text.len());
+    let all = bytes(serde_json::to_string(frozen).ok());
+    (all > MAX_SPEC_BYTES).then(|| {
+        let message = format!(
+            "a run of this Rollout would freeze {all} bytes, at most {MAX_SPEC_BYTES} are possible: spec.analysis has {} of them, \
+             spec.strategy {}, the managed rules of the routes {}; shorten what is longest",
+            bytes(serde_json::to_string(&frozen.analysis).ok()),
+            bytes(serde_json::to_string(&frozen.plan).ok()),
+            bytes(serde_json::to_string(&frozen.routes).ok()),
+        );
+        Refusal { reason: Reason::InvalidSpec, message }
+    })
 }
 
 /// The API server has the last word on a template: what it says, or that it is being asked; None: it would take it.
@@ -56,8 +77,8 @@ pub(super) fn refused_template(world: &World, draft: &mut Draft, revision: &str)
 }
 
 /// All problems at once, the reason of the first.
-pub(super) fn stalled(problems: &[super::Refusal]) -> Situation {
-    let sentence = |problem: &super::Refusal| match problem.reason.hint() {
+pub(super) fn stalled(problems: &[Refusal]) -> Situation {
+    let sentence = |problem: &Refusal| match problem.reason.hint() {
         Some(hint) => format!("{} ({hint})", problem.message),
         None => problem.message.clone(),
     };

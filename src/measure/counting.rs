@@ -11,6 +11,7 @@ use super::{
     estimate::{expected_requests, ratio_before},
     order::{Arm, Order},
     provider::{Provider, Series},
+    room::{is_by_boundaries, room},
     selectors::{Counters, Selectors},
     series::{ArmSeries, NewPods},
     tails::{Read, tails},
@@ -23,16 +24,15 @@ use crate::{
     },
 };
 
-/// Windows that one evaluation reads at most; after a long absence the next ones go on.
-const MOST_WINDOWS: i64 = 120;
+/// Windows that one request reads: more would be more samples of a large histogram than one answer may have. It is above the
+/// grace, so that what is missing for longer does not stop the reading.
+const AT_ONCE: i64 = 2 * GRACE_WINDOWS + 4;
+/// Requests for one arm in one evaluation; after a long absence the next evaluations go on.
+const MOST_REQUESTS: usize = 8;
 /// Windows before the watermark that are read again: an increment may have begun in them.
 const LOOK_BACK_WINDOWS: i64 = GRACE_WINDOWS + 1;
 /// Proxies whose scrapes are looked at for a service without requests; one that is scraped is enough.
 const MOST_PROXIES: usize = 8;
-/// Windows that a record keeps for a replay; fewer with many metrics, because a record is small.
-const RECORDED: usize = 64;
-const FEW_RECORDED: usize = 8;
-const MANY_METRICS: usize = 6;
 /// How far back pods are looked for that were scraped before.
 const SEEN_BEFORE_SECONDS: i64 = 3_600;
 
@@ -63,7 +63,7 @@ pub async fn count(
     let advanced = match Selectors::of(order, counters) {
         Ok(selectors) => {
             terms_missing = learn_terms(order, &selectors, &mut folds, provider).await.err();
-            advance(order, counters, &selectors, &mut folds, provider, now).await
+            Reader { order, counters, selectors: &selectors, provider }.catch_up(&mut folds, now).await
         }
         Err(why) => Err(why),
     };
@@ -90,6 +90,7 @@ pub async fn count(
         windows_used: tallies.run.windows,
         windows_dropped: tallies.dropped(),
         tests: compared.as_ref().map(|compared| tests_record(compared, order, outlook.as_ref())),
+        gauge: None,
         fold: Some(folds.state()),
     };
     Counting { counted, record, watermark: folds.watermark, budget: folds.budget, outlook, terms_missing }
@@ -152,14 +153,14 @@ pub(super) fn trial(order: &Order, metric: &Metric) -> Trial {
         share: order.alpha_share(metric),
         objective: objective.zip(order.objective_share()),
         routed: order.counts_routed_requests(metric).then_some(order.weight),
-        recorded_windows: if order.metrics.len() > MANY_METRICS { FEW_RECORDED } else { RECORDED },
+        recorded_bytes: room(order),
     }
 }
 
 /// The folds as recorded.
 pub(super) fn begin(order: &Order, metric: &Metric, timing: &Timing) -> Folds {
     let trial = trial(order, metric);
-    let by_boundaries = metric.latency.as_ref().is_some_and(|latency| latency.threshold.is_none());
+    let by_boundaries = is_by_boundaries(metric);
     let fresh = || Folds {
         comparison: (!by_boundaries).then(|| Comparison::new(trial.clone())),
         latency: by_boundaries.then(|| LatencyFold::new(trial.clone())),
@@ -208,44 +209,65 @@ async fn learn_terms(
     Ok(())
 }
 
-/// Read and fold the new windows. Ok: a latency's threshold as it was used. Err: why there are none, or why they are not enough.
-pub(super) async fn advance(
-    order: &Order,
-    counters: &Counters<'_>,
-    selectors: &Selectors,
-    folds: &mut Folds,
-    provider: &dyn Provider,
-    now: i64,
-) -> Result<Option<String>, String> {
-    let timing = order.timing();
-    let to = timing.ready_until(now).min(folds.watermark + MOST_WINDOWS * timing.window);
-    if to <= folds.watermark {
-        return Ok(None);
+/// Reads one metric.
+pub(super) struct Reader<'a> {
+    pub order: &'a Order,
+    pub counters: &'a Counters<'a>,
+    pub selectors: &'a Selectors,
+    pub provider: &'a dyn Provider,
+}
+
+impl Reader<'_> {
+    /// Read and fold what is new, some windows with each request; it ends where one has no answer.
+    async fn catch_up(&self, folds: &mut Folds, now: i64) -> Result<Option<String>, String> {
+        let timing = self.order.timing();
+        let mut threshold = None;
+        for _ in 1..MOST_REQUESTS {
+            let before = folds.watermark;
+            let is_last = before + AT_ONCE * timing.window >= timing.ready_until(now);
+            let found = self.advance(folds, now).await;
+            if is_last || folds.watermark == before {
+                return found.map(|found| found.or(threshold));
+            }
+            threshold = found.ok().flatten().or(threshold);
+        }
+        self.advance(folds, now).await.map(|found| found.or(threshold))
     }
-    learn_ratio_before(order, selectors, folds, provider).await?;
-    if let Some(comparison) = &mut folds.comparison
-        && comparison.needs_phi()
-    {
-        comparison.learn_phi(overdispersion(order, counters, selectors, provider).await);
+
+    /// Read and fold the next windows. Ok: a latency's threshold as it was used. Err: why there are none, or why they are not
+    /// enough.
+    pub async fn advance(&self, folds: &mut Folds, now: i64) -> Result<Option<String>, String> {
+        let Self { order, counters, selectors, provider } = *self;
+        let timing = order.timing();
+        let to = timing.ready_until(now).min(folds.watermark + AT_ONCE * timing.window);
+        if to <= folds.watermark {
+            return Ok(None);
+        }
+        learn_ratio_before(order, selectors, folds, provider).await?;
+        if let Some(comparison) = &mut folds.comparison
+            && comparison.needs_phi()
+        {
+            comparison.learn_phi(overdispersion(order, counters, selectors, provider).await);
+        }
+        let from = folds.watermark - LOOK_BACK_WINDOWS * timing.window;
+        let read = |arm: Arm| selectors.read(arm, provider, from, to);
+        let (mut canary, mut control) = try_join(read(Arm::Canary), read(Arm::Control)).await?;
+        let threshold = counters.sort(&mut canary, &mut control)?;
+        if canary.total.is_empty() && control.total.is_empty() && !control.own_targets {
+            control.up = scraped_proxies(selectors, provider, from, to).await?;
+            canary.up = control.up.clone();
+        }
+        let new_pods = new_pods(order, selectors, &canary, folds.watermark, from, provider).await?;
+        let cells = Cells { window: timing.window, from: folds.watermark, to, changed_at: order.settled_at };
+        let read = Read { canary: &canary, control: &control, new_pods: &new_pods, cells };
+        let assembly = match &mut folds.latency {
+            Some(fold) => tails(order, selectors, fold, read, provider).await?,
+            None => read.assembly(order),
+        };
+        let enough = !assembly.windows.is_empty();
+        folds.absorb(&assembly, judged(order, &timing));
+        if enough { Ok(threshold) } else { Err(shortfall(selectors, &canary, &control)) }
     }
-    let from = folds.watermark - LOOK_BACK_WINDOWS * timing.window;
-    let read = |arm: Arm| selectors.read(arm, provider, from, to);
-    let (mut canary, mut control) = try_join(read(Arm::Canary), read(Arm::Control)).await?;
-    let threshold = counters.sort(&mut canary, &mut control)?;
-    if canary.total.is_empty() && control.total.is_empty() && !control.own_targets {
-        control.up = scraped_proxies(selectors, provider, from, to).await?;
-        canary.up = control.up.clone();
-    }
-    let new_pods = new_pods(order, selectors, &canary, folds.watermark, from, provider).await?;
-    let cells = Cells { window: timing.window, from: folds.watermark, to, changed_at: order.settled_at };
-    let read = Read { canary: &canary, control: &control, new_pods: &new_pods, cells };
-    let assembly = match &mut folds.latency {
-        Some(fold) => tails(order, selectors, fold, read, provider).await?,
-        None => read.assembly(order),
-    };
-    let enough = !assembly.windows.is_empty();
-    folds.absorb(&assembly, judged(order, &timing));
-    if enough { Ok(threshold) } else { Err(shortfall(selectors, &canary, &control)) }
 }
 
 /// A shared proxy's counters are born with the first request. Where other series of the same name are there, the proxies are
@@ -300,8 +322,8 @@ async fn new_pods(
 ) -> Result<NewPods, String> {
     let scrape_ms = order.timing().scrape * 1_000;
     let mut pods = NewPods { prefix: order.pod_prefix(Arm::Canary), seen_before: BTreeSet::new(), scrape_ms };
-    let late = |samples: &[(i64, f64)]| samples.first().is_some_and(|(at_ms, _)| *at_ms > watermark * 1_000);
-    let newborn = canary.all().any(|series| late(&series.samples) && pods.has(&series.labels));
+    let late = |series: &Series| series.first_ms().is_some_and(|at_ms| at_ms > watermark * 1_000);
+    let newborn = canary.all().any(|series| late(series) && pods.has(&series.labels));
     let span = (from - order.run_started_at).min(SEEN_BEFORE_SECONDS);
     if newborn && span > 0 {
         let query = format!("count_over_time({}\n[{span}s])", selectors.canary.total);

@@ -103,7 +103,7 @@ mod tests {
                 sum += of(block);
                 (block * BLOCK_SECONDS * 1_000, sum)
             };
-            Series { labels: labels.clone(), samples: (0..=60).map(sample).collect() }
+            Series { labels: labels.clone(), samples: (0..=60).map(sample).collect(), ..Series::default() }
         };
         [grown(&|_| 100.0), grown(&bad)]
     }

@@ -6,6 +6,7 @@ use futures::{StreamExt, stream};
 
 use super::{
     counting::{Counting, count},
+    gauging::gauge,
     measuring::measure,
     order::Order,
     provider::Provider,
@@ -15,7 +16,7 @@ use super::{
 use crate::{
     api::{EvidenceRecord, Metric, MetricRecord, Percent},
     engine::EvidenceView,
-    stats::{Apart, BudgetTerms, Evidence, Measured, Supply, WorstCost, judge},
+    stats::{Apart, BudgetTerms, Evidence, Judgement, Measured, Supply, WorstCost, judge},
 };
 
 /// Metrics that are read at the same time: a metrics server is shared.
@@ -28,7 +29,7 @@ const MEASURED_WINDOWS: u64 = 3;
 enum Finding {
     Counted(Box<Counting>),
     Measured(Box<(Measured, MetricRecord)>),
-    /// It reports only, or says nothing yet.
+    /// It does not judge.
     Silent,
 }
 
@@ -65,10 +66,22 @@ pub async fn evaluate(order: &Order, provider: &dyn Provider, now: i64) -> Evide
         }
     }
     let verdict = judge(&evidence);
+    report_gauges(order, provider, now, verdict.judgement != Judgement::Fail, &mut record).await;
     record.verdict = verdict.word().to_owned();
     record.reason = Some(verdict.reason);
     record.message.clone_from(&verdict.message);
     EvidenceView { seq: order.seq, verdict, record }
+}
+
+/// Gauges come when the verdict stands: they have no part in it, and a Fail does not wait for them.
+async fn report_gauges(order: &Order, provider: &dyn Provider, now: i64, may_read: bool, record: &mut EvidenceRecord) {
+    let gauges = order.metrics.iter().filter_map(|metric| Some((metric, metric.gauge.as_ref()?)));
+    let finds: Vec<_> = gauges
+        .map(|(metric, query)| async move {
+            (metric.name.clone(), gauge(order, metric, query, provider, now, may_read).await)
+        })
+        .collect();
+    record.metrics.extend(stream::iter(finds).buffered(AT_ONCE).collect::<Vec<_>>().await);
 }
 
 async fn find(order: &Order, metric: &Metric, provider: &dyn Provider, now: i64) -> Finding {

@@ -4,13 +4,20 @@
 //!
 //! It counts nothing and chooses no boundary.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
+    native::{Grid, Segment, read, standard_bound},
     provider::{Labels, Series},
     series::ArmSeries,
 };
 use crate::stats::usable;
+
+/// A boundary is written in decimal on both sides: it is compared with this much room.
+pub const HAIR: f64 = 1e-9;
+/// Of standard schemas every boundary is one of a finer one too: what is compared from the first windows on stays there when a
+/// client makes its histogram coarser, down to this schema, powers of 2.
+const LASTING_SCHEMA: i32 = 0;
 
 /// The label that holds a bucket's upper bound.
 const BOUND: &str = "le";
@@ -20,6 +27,8 @@ const BOUND: &str = "le";
 #[derive(Clone, Debug, PartialEq)]
 struct Histogram {
     buckets: Vec<(f64, Series)>,
+    /// Of a native histogram: the buckets that were filled at each scrape.
+    native: Option<Vec<(i64, Vec<Segment>)>>,
 }
 
 /// All histograms of one arm.
@@ -32,6 +41,11 @@ type Key = u64;
 impl Histograms {
     /// Err: the series are no histograms.
     pub fn of(series: &[Series]) -> Result<Self, String> {
+        let native = series.iter().filter(|one| !one.histograms.is_empty()).count();
+        if native > 0 {
+            let only = native == series.len() && series.iter().all(|one| one.samples.is_empty());
+            return if only { Ok(Self(series.iter().map(Histogram::native).collect())) } else { Err(MIXED.into()) };
+        }
         let mut groups: BTreeMap<Labels, BTreeMap<Key, Vec<&Series>>> = BTreeMap::new();
         for one in series {
             let Some(bound) = bound(one) else { continue };
@@ -40,7 +54,7 @@ impl Histograms {
             groups.entry(labels).or_default().entry(bound.to_bits()).or_default().push(one);
         }
         if groups.is_empty() && !series.is_empty() {
-            return Err("the selector gives no buckets: name the series of the histogram that end in _bucket".into());
+            return Err("the selector gives no buckets: name the series of the histogram that end in _bucket, or a native histogram".into());
         }
         let whole = |buckets: &BTreeMap<Key, Vec<&Series>>| buckets.contains_key(&f64::INFINITY.to_bits());
         if !groups.values().all(whole) {
@@ -53,11 +67,25 @@ impl Histograms {
         self.0.is_empty()
     }
 
-    /// The finite bounds that every histogram has, ascending.
-    pub fn bounds(&self) -> Vec<f64> {
-        let Some((first, others)) = self.0.split_first() else { return Vec::new() };
-        let finite = first.buckets.iter().map(|(bound, _)| *bound).filter(|bound| bound.is_finite());
-        finite.filter(|bound| others.iter().all(|other| other.bucket(*bound).is_some())).collect()
+    /// Whether the counts at a bound are known in every histogram.
+    pub fn has(&self, bound: f64) -> bool {
+        self.0.iter().all(|histogram| histogram.bucket(bound).is_some())
+    }
+
+    /// The finite bounds that every histogram has, ascending; of native ones, where a filled bucket ends.
+    fn bounds(&self) -> Vec<f64> {
+        let ends = self.0.iter().flat_map(|histogram| &histogram.buckets).map(|(bound, _)| bound.to_bits());
+        let all: BTreeSet<Key> = ends.collect();
+        let finite = all.into_iter().map(f64::from_bits).filter(|bound| bound.is_finite());
+        finite.filter(|bound| (*bound > 0.0 || !self.is_native()) && self.has(*bound)).collect()
+    }
+
+    fn is_native(&self) -> bool {
+        self.0.iter().any(|histogram| histogram.native.is_some())
+    }
+
+    fn grid(&self) -> Grid {
+        self.0.iter().map(Histogram::grid).fold(Grid::Unknown, Grid::and)
     }
 
     /// Those with a sample in `(from, to]`, in seconds since the epoch, and nothing but these samples.
@@ -65,11 +93,16 @@ impl Histograms {
         let cut = |series: &Series| {
             let inside = |(at_ms, _): &&(i64, f64)| from * 1_000 < *at_ms && *at_ms <= to * 1_000;
             let samples: Vec<_> = series.samples.iter().filter(inside).copied().collect();
-            Series { labels: series.labels.clone(), samples }
+            Series { labels: series.labels.clone(), samples, ..Series::default() }
         };
         let histogram = |histogram: &Histogram| {
             let buckets: Vec<_> = histogram.buckets.iter().map(|(bound, series)| (*bound, cut(series))).collect();
-            buckets.iter().any(|(_, series)| !series.samples.is_empty()).then_some(Histogram { buckets })
+            let native = histogram.native.as_ref().map(|scrapes| {
+                let inside = |(at_ms, _): &&(i64, Vec<Segment>)| from * 1_000 < *at_ms && *at_ms <= to * 1_000;
+                scrapes.iter().filter(inside).cloned().collect()
+            });
+            let cut = Histogram { buckets, native };
+            cut.buckets.iter().any(|(_, series)| !series.samples.is_empty()).then(|| cut.without_unfilled())
         };
         Self(self.0.iter().filter_map(histogram).collect())
     }
@@ -100,17 +133,43 @@ impl Histograms {
 }
 
 pub const NOTHING_SHARED: &str = "the histograms of the canary and of stable have no bucket boundary in common";
+const MIXED: &str = "some of the histograms are native and some have _bucket series: name one kind, which the canary and stable both have";
 
-/// The bounds that both arms have, ascending; an arm without histograms has nothing against any.
-pub fn shared_bounds(canary: &Histograms, control: &Histograms) -> Vec<f64> {
-    match (canary.is_empty(), control.is_empty()) {
-        (true, _) => control.bounds(),
-        (false, true) => canary.bounds(),
-        (false, false) => {
-            let of_control = control.bounds();
-            canary.bounds().into_iter().filter(|bound| of_control.contains(bound)).collect()
-        }
+/// Whether both arms are native; an arm without histograms is as the other. Err: they are of two kinds.
+pub fn are_native(canary: &Histograms, control: &Histograms) -> Result<bool, String> {
+    let mut kinds = [canary, control].into_iter().filter(|arm| !arm.is_empty()).map(Histograms::is_native);
+    let first = kinds.next().unwrap_or(false);
+    if kinds.all(|kind| kind == first) { Ok(first) } else { Err(MIXED.into()) }
+}
+
+/// The bounds that both arms have, ascending; an arm without histograms has nothing against any. Of standard native ones, powers
+/// of 2 or what is coarser.
+pub fn shared_bounds(canary: &Histograms, control: &Histograms) -> Result<Vec<f64>, String> {
+    let native = are_native(canary, control)?;
+    let mut both: Vec<f64> = canary.bounds().into_iter().chain(control.bounds()).collect();
+    if native && let Grid::Standard(schema) = canary.grid().and(control.grid()) {
+        both.iter_mut().for_each(|bound| *bound = standard_bound(*bound, schema.min(LASTING_SCHEMA)));
     }
+    both.sort_by(f64::total_cmp);
+    both.dedup();
+    both.retain(|bound| canary.has(*bound) && control.has(*bound));
+    Ok(both)
+}
+
+/// The smallest bound at or above this one that both arms have. None: there is none. A native histogram that has not filled a
+/// bucket at or above it has nothing above it to tell apart: there it is the bound itself.
+pub fn bound_from(canary: &Histograms, control: &Histograms, at: f64) -> Result<Option<f64>, String> {
+    if let (true, Grid::Standard(schema)) = (are_native(canary, control)?, canary.grid().and(control.grid())) {
+        // Not below the bucket around 0, which may reach higher.
+        let mut bounds = std::iter::successors(Some(standard_bound(at, schema)), |bound| {
+            Some(standard_bound(bound * (1.0 + HAIR), schema)).filter(|next| next.is_finite() && next > bound)
+        });
+        return Ok(bounds.find(|bound| canary.has(*bound) && control.has(*bound)));
+    }
+    let shared = shared_bounds(canary, control)?;
+    let next = shared.into_iter().find(|bound| *bound >= at * (1.0 - HAIR));
+    let itself = || (are_native(canary, control) == Ok(true) && canary.has(at) && control.has(at)).then_some(at);
+    Ok(next.or_else(itself))
 }
 
 /// Negative bounds and what is no number are no bounds of a duration.
@@ -133,13 +192,51 @@ impl Histogram {
         let series = |(index, (bound, parts)): (usize, (&Key, &Vec<&Series>))| {
             let labels = parts.first().map(|part| part.labels.clone()).unwrap_or_default();
             let samples = scrapes.iter().map(|(at_ms, values)| (*at_ms, values[index])).collect();
-            (f64::from_bits(*bound), Series { labels, samples })
+            (f64::from_bits(*bound), Series { labels, samples, ..Series::default() })
         };
-        Self { buckets: buckets.iter().enumerate().map(series).collect() }
+        Self { buckets: buckets.iter().enumerate().map(series).collect(), native: None }
     }
 
+    /// Of a series of native histograms.
+    fn native(one: &Series) -> Self {
+        let (found, bounds) = read(&one.histograms);
+        let counts = found.iter().map(|scrape| {
+            let counts: Vec<f64> = bounds.iter().map(|bound| scrape.at_most(*bound)).collect();
+            (scrape.at_ms, counts)
+        });
+        let mut scrapes: BTreeMap<i64, Vec<f64>> = counts.collect();
+        go_on(&mut scrapes, bounds.len());
+        let series = |(index, bound): (usize, &f64)| {
+            let samples = scrapes.iter().map(|(at_ms, values)| (*at_ms, values[index])).collect();
+            (*bound, Series { labels: one.labels.clone(), samples, ..Series::default() })
+        };
+        let buckets = bounds.iter().enumerate().map(series).collect();
+        Self { buckets, native: Some(found.into_iter().map(|scrape| (scrape.at_ms, scrape.segments)).collect()) }
+    }
+
+    /// The counts at a bound. Of a native histogram they are those of the last bucket that ends there or before, unless one that
+    /// was filled reaches over it.
     fn bucket(&self, bound: f64) -> Option<&Series> {
-        self.buckets.iter().find(|(own, _)| *own == bound).map(|(_, series)| series)
+        let found = match &self.native {
+            None => self.buckets.iter().find(|(own, _)| *own == bound),
+            Some(scrapes) if scrapes.iter().flat_map(|(_, all)| all).any(|one| one.straddles(bound)) => None,
+            Some(_) => self.buckets.iter().rev().find(|(own, _)| *own <= bound),
+        };
+        found.map(|(_, series)| series)
+    }
+
+    fn grid(&self) -> Grid {
+        let segments = self.native.iter().flatten().flat_map(|(_, all)| all);
+        Grid::of(&segments.copied().collect::<Vec<_>>())
+    }
+
+    /// A native histogram has the bounds of the buckets that are filled, and infinity.
+    fn without_unfilled(mut self) -> Self {
+        if let Some(scrapes) = &self.native {
+            let filled = |bound: f64| scrapes.iter().flat_map(|(_, all)| all).any(|one| one.upper == bound);
+            self.buckets.retain(|(bound, _)| *bound == 0.0 || bound.is_infinite() || filled(*bound));
+        }
+        self
     }
 }
 
@@ -167,7 +264,11 @@ mod tests {
     /// One bucket, scraped every 5 s from 0 on.
     fn bucket(le: &str, values: &[f64]) -> Series {
         let labels = [("pod", "a"), ("le", le)].map(|(label, value)| (label.to_owned(), value.to_owned()));
-        Series { labels: labels.into(), samples: (0..).step_by(5_000).zip(values.iter().copied()).collect() }
+        Series {
+            labels: labels.into(),
+            samples: (0..).step_by(5_000).zip(values.iter().copied()).collect(),
+            ..Series::default()
+        }
     }
 
     fn grown(series: &[Series]) -> Vec<f64> {
@@ -218,7 +319,7 @@ mod tests {
         renamed[1].samples.push((5_000, 4.0));
         assert_eq!(Histograms::of(&renamed).unwrap().growth(1.0), 3.0);
         assert!(Histograms::of(&of("a", &["0.1"])).unwrap_err().contains("+Inf"));
-        let counter = Series { labels: Labels::new(), samples: vec![] };
+        let counter = Series::default();
         assert!(Histograms::of(&[counter]).unwrap_err().contains("_bucket"));
         assert!(Histograms::of(&[]).unwrap().is_empty());
     }

@@ -15,6 +15,35 @@ pub struct Series {
     pub labels: Labels,
     /// (milliseconds since the epoch, value), oldest first.
     pub samples: Vec<(i64, f64)>,
+    /// In place of samples: those of a native histogram, oldest first.
+    pub histograms: Vec<NativeSample>,
+}
+
+impl Series {
+    /// Time of the first sample of either kind.
+    pub fn first_ms(&self) -> Option<i64> {
+        let first = self.samples.first().map(|(at_ms, _)| *at_ms);
+        first.into_iter().chain(self.histograms.first().map(|one| one.at_ms)).min()
+    }
+}
+
+/// A native histogram as it was scraped, with standard (exponential) or custom buckets.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct NativeSample {
+    /// Milliseconds since the epoch.
+    pub at_ms: i64,
+    /// All observations.
+    pub count: f64,
+    /// The buckets that are not empty, ascending; servers leave the others out.
+    pub buckets: Vec<NativeBucket>,
+}
+
+/// Observations above `lower`, and not above `upper`; they may be infinite.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct NativeBucket {
+    pub lower: f64,
+    pub upper: f64,
+    pub count: f64,
 }
 
 /// One value of an instant query.
@@ -58,4 +87,6 @@ pub trait Provider: Send + Sync {
     async fn instant(&self, query: &str, at: i64) -> Result<Vec<Sample>, WhyNot>;
     /// The raw samples of an instant-vector selector in `(from, to]`, in seconds since the epoch.
     async fn raw(&self, selector: &str, from: i64, to: i64) -> Result<Vec<Series>, WhyNot>;
+    /// The values of any query at each multiple of `step` seconds in `(from, to]`.
+    async fn over(&self, query: &str, from: i64, to: i64, step: i64) -> Result<Vec<Series>, WhyNot>;
 }

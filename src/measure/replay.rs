@@ -4,7 +4,7 @@
 
 use serde::Serialize;
 
-use super::{counting::trial, order::Order, selectors::Counters};
+use super::{counting::trial, order::Order, room::is_by_boundaries, selectors::Counters};
 use crate::{
     api::{EvidenceRecord, Metric, MetricRecord, Span},
     stats::{Comparison, Difference, Fold, figure},
@@ -71,6 +71,11 @@ pub(super) fn comparison(order: &Order, metric: &Metric, record: &MetricRecord) 
 }
 
 fn of_metric(order: &Order, metric: &Metric, record: &MetricRecord) -> Replay {
+    if is_by_boundaries(metric) {
+        let why = "a latency without a threshold keeps no windows to fold again: its tests at up to 12 boundaries need the \
+                   room; read the samples again with --from-prometheus";
+        return Replay { incomplete: Some(why.into()), ..Replay::of(metric, record) };
+    }
     let comparison = match comparison(order, metric, record) {
         Ok(comparison) => comparison,
         Err(why) => return Replay { difference: Some(why), ..Replay::of(metric, record) },

@@ -4,20 +4,17 @@
 //! requests come together, which was measured on the hour before. What the server has no more is said, not guessed.
 
 use super::{
-    counting::{advance, begin},
+    counting::{Reader, begin, trial},
     order::Order,
     provider::Provider,
     replay::{Replay, Twice, comparison, in_words, recorded},
+    room::is_by_boundaries,
     selectors::{Counters, Selectors},
 };
 use crate::{
     api::{EvidenceRecord, Metric, MetricRecord, Span, StretchRecord},
-    stats::{Comparison, Folds, GRACE_WINDOWS},
+    stats::{BrokenState, Comparison, FALLBACK_PHI, Fold, Folds, LatencyFold},
 };
-
-/// Windows that one query reads: more would be more samples of a large histogram than one answer may have. It is above the
-/// grace, so that what is missing for longer does not stop the reading.
-const AT_ONCE: i64 = 2 * GRACE_WINDOWS + 4;
 
 /// Every metric that compares the arms and is in the record. `order` needs the run's start, and the scrape interval
 /// where it is known.
@@ -25,6 +22,10 @@ pub async fn reread(order: &Order, evidence: &EvidenceRecord, provider: &dyn Pro
     let mut found = Vec::new();
     // One after the other: the server is shared with runs that are under way.
     for (metric, record) in recorded(order, evidence) {
+        if is_by_boundaries(metric) {
+            found.push(at_boundaries(order, metric, record, &evidence.stretches, provider).await);
+            continue;
+        }
         let replay = match comparison(order, metric, record) {
             Ok(stood) => match in_its_windows(order, &stood) {
                 Ok(order) => of_metric(&order, metric, record, &stood, &evidence.stretches, provider).await,
@@ -59,16 +60,9 @@ async fn of_metric(
     stretches: &[StretchRecord],
     provider: &dyn Provider,
 ) -> Replay {
-    let end = record.fold.as_ref().and_then(|fold| fold["watermark"].as_i64()).unwrap_or_default();
-    let (mut folds, mut problem) = (None, None);
-    for stretch in stretches {
-        let until = stretch.until.unwrap_or(end).min(end);
-        let at = at(order, stretch, metric, folds);
-        let (read, why) = read(&at, metric, stretch.from, until, stood.compared().phi, provider).await;
-        folds = Some(read);
-        problem = why.or(problem);
-    }
-    let Folds { counts, comparison: again, .. } = folds.unwrap_or_default();
+    let phi = stood.compared().phi;
+    let (Folds { counts, comparison: again, .. }, problem) =
+        whole(order, metric, record, stretches, phi, provider).await;
     let windows = counts.run.windows;
     let twice =
         |of: fn(&Comparison) -> f64| again.as_ref().map(|again| Twice { recorded: of(stood), again: of(again) });
@@ -82,6 +76,59 @@ async fn of_metric(
         incomplete,
         ..Replay::of(metric, record)
     }
+}
+
+/// A latency without a threshold: the boundaries are chosen again, too.
+async fn at_boundaries(
+    order: &Order,
+    metric: &Metric,
+    record: &MetricRecord,
+    stretches: &[StretchRecord],
+    provider: &dyn Provider,
+) -> Replay {
+    let mut stood = LatencyFold::new(trial(order, metric));
+    let state = record.fold.as_ref().map(|fold| &fold["latency"]);
+    if let Err(why) = state.ok_or(BrokenState("the latency")).and_then(|state| stood.restore(state)) {
+        return Replay { difference: Some(why.to_string()), ..Replay::of(metric, record) };
+    }
+    let (Folds { counts, latency, .. }, problem) =
+        whole(order, metric, record, stretches, FALLBACK_PHI, provider).await;
+    let again = latency.unwrap_or_else(|| LatencyFold::new(trial(order, metric)));
+    let (stands, replayed) = (stood.compared(), again.compared());
+    let others =
+        || "what the server has of the hour before makes other boundaries, or bursts of another size".to_owned();
+    let incomplete = incomplete(counts.run.windows, record.windows_used, problem)
+        .or_else(|| (!again.is_chosen_as(&stood)).then(others));
+    let differs = incomplete.is_none() && again != stood;
+    Replay {
+        windows: counts.run.windows,
+        fail_evidence: Some(Twice { recorded: stands.fail.evidence, again: replayed.fail.evidence }),
+        pass_evidence: Some(Twice { recorded: stands.pass.evidence, again: replayed.pass.evidence }),
+        difference: differs.then(|| "the tests at the boundaries are not those of the record".into()),
+        incomplete,
+        ..Replay::of(metric, record)
+    }
+}
+
+/// Every stretch of the run, and why some windows could not be had.
+async fn whole(
+    order: &Order,
+    metric: &Metric,
+    record: &MetricRecord,
+    stretches: &[StretchRecord],
+    phi: f64,
+    provider: &dyn Provider,
+) -> (Folds, Option<String>) {
+    let end = record.fold.as_ref().and_then(|fold| fold["watermark"].as_i64()).unwrap_or_default();
+    let (mut folds, mut problem) = (None, None);
+    for stretch in stretches {
+        let until = stretch.until.unwrap_or(end).min(end);
+        let at = at(order, stretch, metric, folds);
+        let (read, why) = read(&at, metric, stretch.from, until, phi, provider).await;
+        folds = Some(read);
+        problem = why.or(problem);
+    }
+    (folds.unwrap_or_default(), problem)
 }
 
 /// The order as it was in a stretch, with what was folded before as its record.
@@ -121,8 +168,9 @@ async fn read(
     let mut problem = None;
     while folds.watermark < until {
         let before = folds.watermark;
-        let stored_at = until.min(before + AT_ONCE * timing.window) + timing.ingest_delay;
-        problem = advance(order, &counters, &selectors, &mut folds, provider, stored_at).await.err().or(problem);
+        let stored_at = until + timing.ingest_delay;
+        let reader = Reader { order, counters: &counters, selectors: &selectors, provider };
+        problem = reader.advance(&mut folds, stored_at).await.err().or(problem);
         if folds.watermark == before {
             break;
         }

@@ -5,10 +5,10 @@
 use futures::future::try_join3;
 
 use super::{
-    histogram::{Histograms, NOTHING_SHARED, shared_bounds},
+    histogram::{HAIR, Histograms, NOTHING_SHARED, bound_from, shared_bounds},
     order::{Arm, Order},
     promql::selector,
-    provider::Provider,
+    provider::{Provider, WhyNot},
     series::ArmSeries,
 };
 use crate::api::{LatencyMetric, LatencyUnit, Metric, RatioMetric, Span};
@@ -41,29 +41,38 @@ impl<'a> Counters<'a> {
         if of_canary.is_empty() && of_control.is_empty() {
             return Ok(None);
         }
-        let boundary = boundary(*threshold, *unit, &shared_bounds(&of_canary, &of_control))?;
+        let boundary = boundary(*threshold, *unit, &of_canary, &of_control)?;
         *canary = of_canary.at(boundary, canary);
         *control = of_control.at(boundary, control);
         let is_exact = boundary <= unit.of(*threshold) * (1.0 + HAIR);
         let sign = unit.sign();
-        Ok(Some(if is_exact { threshold.to_string() } else { format!("{threshold}, snapped up to {boundary} {sign}") }))
+        Ok(Some(if is_exact {
+            threshold.to_string()
+        } else {
+            format!("{threshold}, snapped up to {} {sign}", shown(boundary))
+        }))
     }
 }
 
-/// A boundary is written in decimal on both sides: it is compared with this much room.
-const HAIR: f64 = 1e-9;
-
-/// The smallest of these bounds at or above the threshold.
-fn boundary(threshold: Span, unit: LatencyUnit, shared: &[f64]) -> Result<f64, String> {
-    let fits = |bound: &&f64| **bound >= unit.of(threshold) * (1.0 - HAIR);
+/// The smallest boundary of both arms at or above the threshold.
+fn boundary(threshold: Span, unit: LatencyUnit, canary: &Histograms, control: &Histograms) -> Result<f64, String> {
+    if let Some(found) = bound_from(canary, control, unit.of(threshold))? {
+        return Ok(found);
+    }
+    let shared = shared_bounds(canary, control)?;
     let largest = shared.last().ok_or(NOTHING_SHARED)?;
-    shared.iter().find(fits).copied().ok_or_else(|| {
-        format!(
-            "the threshold {threshold} is above every bucket boundary that the canary and stable share, of which {largest} {} is \
-             the largest: lower the threshold, or add a bucket above it",
-            unit.sign()
-        )
-    })
+    Err(format!(
+        "the threshold {threshold} is above every bucket boundary that the canary and stable share, of which {} {} is the \
+         largest: lower the threshold, or add a bucket above it",
+        shown(*largest),
+        unit.sign()
+    ))
+}
+
+/// Boundaries of native histograms are roots of 2: nobody wants to see all of their digits.
+fn shown(bound: f64) -> String {
+    let (whole, short) = (bound.to_string(), format!("{bound:.4}"));
+    if whole.len() <= short.len() || bound < 0.01 { whole } else { short }
 }
 
 /// One arm's selectors.
@@ -140,6 +149,10 @@ impl Selectors {
         };
         let (total, bad, good) =
             try_join3(ask(Some(&selectors.total)), ask(selectors.bad.as_ref()), ask(selectors.good.as_ref())).await?;
+        let counts = selectors.bad.is_some() || selectors.good.is_some();
+        if counts && [&total, &bad, &good].into_iter().flatten().any(|series| !series.histograms.is_empty()) {
+            return Err(WhyNot::Histograms.to_string());
+        }
         let up = if total.is_empty() { ask(selectors.up.as_ref()).await? } else { Vec::new() };
         let by_good = selectors.good.is_some();
         Ok(ArmSeries { total, bad, good, by_good, up, own_targets: selectors.up.is_some() })
@@ -152,7 +165,7 @@ mod tests {
     use crate::measure::provider::Series;
 
     fn arm(bounds: &[&str]) -> ArmSeries {
-        let bucket = |le: &&str| Series { labels: [("le".to_owned(), (*le).to_owned())].into(), samples: vec![] };
+        let bucket = |le: &&str| Series { labels: [("le".to_owned(), (*le).to_owned())].into(), ..Series::default() };
         ArmSeries { total: bounds.iter().map(bucket).collect(), ..ArmSeries::default() }
     }
 

@@ -129,7 +129,11 @@ mod tests {
 
     fn series(labels: &[(&str, &str)], samples: &[(i64, f64)]) -> Series {
         let labels = labels.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        Series { labels, samples: samples.iter().map(|(at, value)| (at * 1_000, *value)).collect() }
+        Series {
+            labels,
+            samples: samples.iter().map(|(at, value)| (at * 1_000, *value)).collect(),
+            ..Series::default()
+        }
     }
 
     const PROXY: [(&str, &str); 2] = [("job", "envoy"), ("instance", "10.0.0.1:8002")];

@@ -6,7 +6,7 @@
 use super::{
     counting::judged,
     dispersion::{hour_before, overdispersion_at},
-    histogram::{Histograms, NOTHING_SHARED, shared_bounds},
+    histogram::{Histograms, NOTHING_SHARED, are_native, shared_bounds},
     order::{Arm, Order},
     provider::Provider,
     selectors::Selectors,
@@ -64,10 +64,9 @@ pub(super) async fn tails(
         // An evaluation that came sooner had no boundaries for the windows before.
         since = first.start;
     }
-    let bounds = [arms.canary.bounds(), arms.control.bounds()];
-    let known = [&arms.canary, &arms.control].into_iter().zip(&bounds).filter(|(arm, _)| !arm.is_empty());
+    are_native(&arms.canary, &arms.control)?;
     for boundary in fold.boundaries() {
-        if known.clone().any(|(_, bounds)| !bounds.contains(boundary)) {
+        if !(arms.canary.has(*boundary) && arms.control.has(*boundary)) {
             return Err(format!("the boundary {boundary}, which is compared since the run's first windows, is gone"));
         }
     }
@@ -106,7 +105,7 @@ impl Arms<'_> {
     ) -> Result<Vec<Boundary>, String> {
         // Only what is there by the first window: what comes later must not change the choice of an evaluation that is late.
         let [canary, control] = [&self.canary, &self.control].map(|arm| arm.within(begin, end));
-        let shared = shared_bounds(&canary, &control);
+        let shared = shared_bounds(&canary, &control)?;
         if shared.is_empty() {
             return Err(NOTHING_SHARED.into());
         }
@@ -134,8 +133,7 @@ async fn stable_before(order: &Order, selectors: &Selectors, provider: &dyn Prov
 /// Each bound with its part of slower requests; None: there are too few to tell.
 fn shares(stable: &Histograms, bounds: &[f64]) -> Option<Vec<(f64, f64)>> {
     let all = stable.growth(f64::INFINITY);
-    let own = stable.bounds();
-    let share = |bound: &f64| own.contains(bound).then(|| (*bound, 1.0 - stable.growth(*bound) / all));
+    let share = |bound: &f64| stable.has(*bound).then(|| (*bound, 1.0 - stable.growth(*bound) / all));
     let found: Vec<_> = bounds.iter().filter_map(share).collect();
     (all >= ENOUGH_REQUESTS && !found.is_empty()).then_some(found)
 }

@@ -2,8 +2,11 @@
 
 mod fake;
 mod figures;
+mod gauge;
 mod latency;
+mod native;
 mod pods;
+mod record;
 mod replay;
 
 use std::collections::BTreeMap;
@@ -15,7 +18,7 @@ use fake::Fake;
 use super::*;
 use crate::{
     api::{ErrorBudget, Judging, LatencyMetric, Metric, Percent, RatioMetric, Reason, Span, ThresholdMetric},
-    engine::{EvidenceView, MAX_EVIDENCE_BYTES},
+    engine::EvidenceView,
     stats::Judgement,
 };
 
@@ -28,7 +31,11 @@ fn counter(rate: f64, from: i64, to: i64, born_at: i64) -> Vec<Series> {
     let labels = [("job", "envoy"), ("instance", "10.0.0.1:8002")].map(|(k, v)| (k.to_owned(), v.to_owned()));
     let value = |at: i64| (rate * (at.clamp(from, to) - from) as f64).round();
     let scrapes = (START - 300 + 2..START + 1_200).step_by(5).filter(|at| *at >= born_at);
-    vec![Series { labels: labels.into(), samples: scrapes.map(|at| (at * 1_000, value(at))).collect() }]
+    vec![Series {
+        labels: labels.into(),
+        samples: scrapes.map(|at| (at * 1_000, value(at))).collect(),
+        ..Series::default()
+    }]
 }
 
 fn errors_metric(name: &str) -> Metric {
@@ -160,6 +167,24 @@ fn a_restart_at_any_moment_changes_nothing() {
     // An evaluation twice at the same time consumes nothing twice.
     late.previous = Some(view.record.clone());
     assert_eq!(at(&late, &provider, 60).record.metrics, view.record.metrics);
+}
+
+#[test]
+fn after_a_long_absence_no_answer_has_too_many_samples_and_the_next_looks_go_on() {
+    // 16 windows, and 7 in which an increment may have begun.
+    let provider = Fake { longest: Some(23 * 5), ..traffic("errors", (20.0, 0.02), (180.0, 0.18)) };
+    let whole = until(&mut order(), &provider, 800, never).1;
+    let mut late = order();
+    late.previous = Some(at(&late, &provider, 20).record);
+    let view = at(&late, &provider, 800);
+    // 8 requests, each for 16 windows.
+    assert_eq!(view.record.watermark - START, 10 + 8 * 16 * 5);
+    check(&view, HOLD, Reason::MetricsUnavailable);
+    assert!(view.verdict.message.contains("are still being read"), "{}", view.verdict.message);
+    late.previous = Some(view.record);
+    let view = at(&late, &provider, 800);
+    assert_eq!(view.record.metrics, whole.record.metrics);
+    assert_eq!(view.verdict, whole.verdict);
 }
 
 #[test]
@@ -358,25 +383,4 @@ fn arms_that_cannot_be_told_apart_give_no_evidence() {
     let view = until(&mut order, &traffic("errors", (20.0, 0.0), (180.0, 0.0)), 120, never).1;
     check(&view, HOLD, Reason::MetricsUnavailable);
     assert!(view.verdict.message.contains("both arms select the same series"));
-}
-
-/// With requests by the million: their counts have the most digits.
-#[test]
-fn the_record_of_twelve_metrics_stays_small() {
-    let budget = ErrorBudget { metric: Some("errors".into()), ..demo_budget() };
-    let mut order = Order { budget: Some(budget), ..order() };
-    let mut provider = traffic("errors", (200_000.0, 20_000.0), (1_800_000.0, 180_000.0));
-    for number in 0..8 {
-        let name = format!("metric_{number:0>56}");
-        provider.series.extend(traffic(&name, (200_000.0, 20_000.0), (1_800_000.0, 180_000.0)).series);
-        order.metrics.push(errors_metric(&name));
-    }
-    for number in 0..3 {
-        order.metrics.push(latency::of_many_boundaries(&format!("latency_{number:0>55}"), &mut provider));
-    }
-    let view = at(&order, &provider, 300);
-    let size = serde_json::to_string(&view.record).unwrap().len();
-    assert!(size < MAX_EVIDENCE_BYTES, "{size} bytes");
-    let fold = |number| view.record.metrics[&format!("latency_{number:0>55}")].fold.clone().unwrap();
-    assert!((0..3).all(|number| fold(number)["latency"]["phis"].as_str().unwrap().len() == 12 * 16));
 }

@@ -261,11 +261,12 @@ mod tests {
         let mut executor = Executor::new(clock.clone());
         for (name, millis) in [("late", 3_600_000), ("early", 5), ("same", 5)] {
             let (clock, said) = (clock.clone(), said.clone());
+            let runtime = runtime(&clock, 0);
             let task = async move {
                 clock.sleep(millis).await;
                 said.lock().unwrap().push((name, clock.now()));
             };
-            runtime(&clock, 0).spawn(Box::pin(task));
+            runtime.spawn(Box::pin(task));
         }
         run(&mut executor);
         assert_eq!(*said.lock().unwrap(), [("early", 5), ("same", 5), ("late", 3_600_000)]);
@@ -278,11 +279,12 @@ mod tests {
         let mut executor = Executor::new(clock.clone());
         for process in [0, 1] {
             let (clock, said) = (clock.clone(), said.clone());
+            let runtime = runtime(&clock, process);
             let task = async move {
                 clock.sleep(10).await;
                 said.lock().unwrap().push(process);
             };
-            runtime(&clock, process).spawn(Box::pin(task));
+            runtime.spawn(Box::pin(task));
         }
         assert!(executor.step());
         executor.kill(0);

@@ -180,12 +180,18 @@ impl Provider for Server {
         Ok(world.growth(&meaning, from, to).map(|grown| sample(Labels::new(), grown)).into_iter().collect())
     }
 
+    /// There are no gauges.
+    async fn over(&self, _: &str, _: i64, _: i64, _: i64) -> Result<Vec<Series>, WhyNot> {
+        self.asked().await?;
+        Ok(Vec::new())
+    }
+
     async fn raw(&self, selector: &str, from: i64, to: i64) -> Result<Vec<Series>, WhyNot> {
         self.asked().await?;
         let mut world = self.world.lock();
         let cut = |labels: Labels, samples: Vec<(i64, f64)>| {
             let within = |(ms, _): &(i64, f64)| from * 1_000 < *ms && *ms <= to * 1_000;
-            Series { labels, samples: samples.into_iter().filter(within).collect() }
+            Series { labels, samples: samples.into_iter().filter(within).collect(), ..Series::default() }
         };
         let found: Vec<Series> = if selector.starts_with("up") {
             // Everything is scraped all the time.

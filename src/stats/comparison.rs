@@ -30,8 +30,8 @@ pub struct Trial {
     pub objective: Option<(Percent, f64)>,
     /// The canary's share of the requests that the metric counts; None: it does not count them.
     pub routed: Option<Percent>,
-    /// Windows that are kept for a replay.
-    pub recorded_windows: usize,
+    /// Room for the windows that are kept for a replay, in bytes of a record.
+    pub recorded_bytes: usize,
 }
 
 /// The evidence of one metric.
@@ -130,7 +130,7 @@ impl Comparison {
             (limit < 1.0).then(|| ArmsSlo { canary: test.clone(), control: test })
         });
         Self {
-            recording: Recording::new(fail.clone(), pass.clone(), trial.recorded_windows),
+            recording: Recording::new(fail.clone(), pass.clone(), trial.recorded_bytes),
             fail,
             pass,
             difference: DifferenceBounds::default(),
@@ -280,7 +280,7 @@ impl Fold for Comparison {
         again.recording.restore(&state["recording"])?;
         // Windows of another length earn another part of the reserve: what was recorded would not replay.
         if Self::window_seconds(state) != Some(again.trial.terms.window_seconds) {
-            again.recording = Recording::new(again.fail.clone(), again.pass.clone(), again.trial.recorded_windows);
+            again.recording = Recording::new(again.fail.clone(), again.pass.clone(), again.trial.recorded_bytes);
         }
         *self = again;
         Ok(())

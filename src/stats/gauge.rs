@@ -42,7 +42,7 @@ pub struct GaugeTest {
     lag: f64,
     sum: f64,
     squares: f64,
-    /// The last block, and 0 before the first.
+    /// The last block; 0 where none came just before.
     last: f64,
 }
 
@@ -67,6 +67,11 @@ impl GaugeTest {
         self.sum += news;
         self.squares += news * news;
         self.log_evidence()
+    }
+
+    /// The next block does not follow the last one.
+    pub fn interrupt(&mut self) {
+        self.last = 0.0;
     }
 
     pub fn log_evidence(&self) -> f64 {

@@ -76,6 +76,11 @@ impl LatencyFold {
         }
     }
 
+    /// Whether the same boundaries were chosen, with the same bursts.
+    pub fn is_chosen_as(&self, other: &Self) -> bool {
+        self.boundaries() == other.boundaries() && self.phis == other.phis
+    }
+
     /// Take in what was slower than each boundary in one window. Nothing is known of a window without its boundaries.
     pub fn absorb_slower(&mut self, window: &Window, slower: &[Slower]) {
         if slower.len() != self.boundaries().len() || slower.is_empty() {

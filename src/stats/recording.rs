@@ -1,4 +1,4 @@
-//! The last windows of a metric, and the tests as they stood before them: what a replay starts from.
+//! The last windows of a metric, as many as there is room for, and the tests as they stood before them: what a replay starts from.
 //!
 //! It judges nothing. The tests follow the windows at a distance, so that both together give the present state bit by bit.
 
@@ -13,6 +13,9 @@ use super::{
     window::Counts,
 };
 
+/// Windows that are kept at most: a replay of more proves no more.
+const MOST: usize = 64;
+
 /// The tests before the first recorded window, and the windows.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Recording {
@@ -21,12 +24,13 @@ pub struct Recording {
     windows: VecDeque<(Counts, Counts)>,
     /// It was the same in all recorded windows: what came before is in the tests.
     phi: f64,
-    most: usize,
+    /// Of the windows' text, in bytes.
+    room: usize,
 }
 
 impl Recording {
-    pub fn new(fail: MarginTest, pass: MarginTest, most: usize) -> Self {
-        Self { fail, pass, windows: VecDeque::new(), phi: 1.0, most }
+    pub fn new(fail: MarginTest, pass: MarginTest, room: usize) -> Self {
+        Self { fail, pass, windows: VecDeque::new(), phi: 1.0, room }
     }
 
     /// Counts must be whole numbers.
@@ -36,10 +40,19 @@ impl Recording {
             self.phi = phi;
         }
         self.windows.push_back((canary, control));
-        self.forget(self.most);
+        let mut bytes = self.windows.iter().map(|window| written(window).len() + 1).sum::<usize>();
+        let mut keep = self.windows.len();
+        for window in &self.windows {
+            if keep <= MOST && bytes <= self.room {
+                break;
+            }
+            bytes -= written(window).len() + 1;
+            keep -= 1;
+        }
+        self.forget(keep);
     }
 
-    /// Windows beyond this number go into the tests.
+    /// The oldest windows beyond this number go into the tests.
     fn forget(&mut self, most: usize) {
         while self.windows.len() > most {
             let Some((canary, control)) = self.windows.pop_front() else { return };
@@ -59,10 +72,7 @@ impl Recording {
     }
 
     pub fn state(&self) -> Value {
-        let window = |(canary, control): &(Counts, Counts)| {
-            format!("{},{},{},{}", canary.bad, canary.total, control.bad, control.total)
-        };
-        let windows: Vec<String> = self.windows.iter().map(window).collect();
+        let windows: Vec<String> = self.windows.iter().map(written).collect();
         json!({
             "fail": self.fail.state(),
             "pass": self.pass.state(),
@@ -81,6 +91,10 @@ impl Recording {
         self.windows = windows.collect::<Option<_>>().ok_or(BROKEN)?;
         Ok(())
     }
+}
+
+fn written((canary, control): &(Counts, Counts)) -> String {
+    format!("{},{},{},{}", canary.bad, canary.total, control.bad, control.total)
 }
 
 fn read(text: &str) -> Option<(Counts, Counts)> {

@@ -6,7 +6,7 @@ use super::{
     Line, Tone,
     age::{counted, thousands},
 };
-use crate::api::{EvidenceRecord, MetricRecord, SpendRecord};
+use crate::api::{EvidenceRecord, GaugeRecord, MetricRecord, SpendRecord};
 
 /// "Undecided (InsufficientEvidence): 12 requests, ...".
 pub fn title(evidence: &EvidenceRecord) -> Line {
@@ -29,6 +29,9 @@ pub fn lines(evidence: &EvidenceRecord) -> Vec<Line> {
 }
 
 fn metric_line(name: &str, name_width: usize, metric: &MetricRecord) -> Line {
+    if let Some(gauge) = &metric.gauge {
+        return gauge_line(name, name_width, gauge).and(Tone::Faint, format!("; {}", used(metric, "block")));
+    }
     let text = format!(
         "{name:<name_width$}  canary {}, control {}",
         share(metric.canary_bad, metric.canary_total),
@@ -40,7 +43,23 @@ fn metric_line(name: &str, name_width: usize, metric: &MetricRecord) -> Line {
             tests.fail_evidence, tests.fail_threshold, tests.pass_evidence, tests.pass_threshold
         )
     });
-    Line::plain(text).and(Tone::Plain, tests.unwrap_or_default()).and(Tone::Faint, format!("; {}", windows(metric)))
+    Line::plain(text)
+        .and(Tone::Plain, tests.unwrap_or_default())
+        .and(Tone::Faint, format!("; {}", used(metric, "window")))
+}
+
+/// No tone: nothing is decided by it.
+fn gauge_line(name: &str, name_width: usize, gauge: &GaugeRecord) -> Line {
+    let GaugeRecord { canary, control, ratio, evidence, tolerated, block_seconds: _ } = gauge;
+    let text = if canary.is_empty() {
+        "nothing to compare yet".into()
+    } else {
+        format!(
+            "canary {canary}, control {control}; {ratio} times on average; evidence for more than {tolerated} times: \
+             {evidence}, reported only"
+        )
+    };
+    Line::plain(format!("{name:<name_width$}  {text}"))
 }
 
 /// "3 of 1,204 (0.249 %)".
@@ -49,8 +68,8 @@ fn share(bad: u64, total: u64) -> String {
     if total == 0 { text } else { format!("{text} ({:.3} %)", bad as f64 * 100.0 / total as f64) }
 }
 
-fn windows(metric: &MetricRecord) -> String {
-    let used = format!("{} used", counted(metric.windows_used, "window"));
+fn used(metric: &MetricRecord, one: &str) -> String {
+    let used = format!("{} used", counted(metric.windows_used, one));
     let dropped: Vec<_> =
         metric.windows_dropped.iter().map(|(reason, count)| format!("{count} dropped ({reason})")).collect();
     if dropped.is_empty() { used } else { format!("{used}, {}", dropped.join(", ")) }

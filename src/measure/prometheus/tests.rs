@@ -50,6 +50,19 @@ fn complete(request: &[u8]) -> bool {
 const JSON: &str = "200 OK\r\ncontent-type: application/json; charset=utf-8";
 
 #[tokio::test]
+async fn a_query_over_time_is_a_subquery_without_the_moment_it_begins_at() {
+    let body = MATRIX.replace(r#"[[5,"7"]]"#, r#"[[100,"6"],[115,"7"]]"#);
+    let (spec, requests) = serve(JSON, body).await;
+    let series = Prometheus::new(&spec).unwrap().over("sum(a) # note", 100, 160, 15).await.unwrap();
+    assert_eq!(series[0].samples, [(115_000, 7.0)]);
+    let request = requests.lock().unwrap()[0].clone();
+    assert!(
+        request.contains("time=160") && request.contains("%28sum%28a%29+%23+note%0A%29%5B60s%3A15s%5D"),
+        "{request}"
+    );
+}
+
+#[tokio::test]
 async fn a_range_selector_is_asked_for_at_its_end() {
     let (spec, requests) = serve(JSON, MATRIX.into()).await;
     let provider = Prometheus::new(&spec).unwrap();

@@ -18,6 +18,8 @@ pub struct Fake {
     /// Pods that `count_over_time` finds.
     pub seen_pods: Vec<&'static str>,
     pub asked: Mutex<Vec<String>>,
+    /// The longest time of which it gives raw samples in one answer, in seconds.
+    pub longest: Option<i64>,
 }
 
 impl Fake {
@@ -43,12 +45,23 @@ impl Provider for Fake {
 
     async fn raw(&self, selector: &str, from: i64, to: i64) -> Result<Vec<Series>, WhyNot> {
         self.fault(selector)?;
+        if self.longest.is_some_and(|longest| to - from > longest) {
+            return Err(WhyNot::TooMany { what: "samples", limit: 0 });
+        }
         let cut = |series: &Series| {
             let within = |(at_ms, _): &&(i64, f64)| from * 1_000 < *at_ms && *at_ms <= to * 1_000;
             let samples: Vec<_> = series.samples.iter().filter(within).copied().collect();
-            Series { labels: series.labels.clone(), samples }
+            let mut histograms = series.histograms.clone();
+            histograms.retain(|one| from * 1_000 < one.at_ms && one.at_ms <= to * 1_000);
+            Series { labels: series.labels.clone(), samples, histograms }
         };
         let found = self.series.get(selector).into_iter().flatten().map(cut);
-        Ok(found.filter(|series| !series.samples.is_empty()).collect())
+        Ok(found.filter(|series| series.first_ms().is_some()).collect())
+    }
+
+    async fn over(&self, query: &str, from: i64, to: i64, step: i64) -> Result<Vec<Series>, WhyNot> {
+        let mut found = self.raw(query, from, to).await?;
+        found.iter_mut().for_each(|series| series.samples.retain(|(at_ms, _)| at_ms % (step * 1_000) == 0));
+        Ok(found)
     }
 }

@@ -11,8 +11,15 @@ const SAME: [Rate; 5] = [("0.1", 10.0), ("0.25", 18.0), ("0.5", 19.8), ("1", 20.
 /// One request in five takes longer than 0.5 s.
 const HANGING: [Rate; 5] = [("0.1", 10.0), ("0.25", 16.0), ("0.5", 16.0), ("1", 20.0), ("+Inf", 20.0)];
 
+/// The name of the classic histogram's series.
+const NAME: &str = "seconds_bucket";
+
 fn latency(threshold: Option<Span>) -> Metric {
-    let histogram = r#"seconds_bucket{c="{{ route.cluster }}"}"#.into();
+    latency_of(NAME, threshold)
+}
+
+pub fn latency_of(name: &str, threshold: Option<Span>) -> Metric {
+    let histogram = format!(r#"{name}{{c="{{{{ route.cluster }}}}"}}"#);
     Metric {
         name: "p99".into(),
         latency: Some(LatencyMetric { histogram, threshold, unit: LatencyUnit::Seconds }),
@@ -20,8 +27,8 @@ fn latency(threshold: Option<Span>) -> Metric {
     }
 }
 
-fn selector(cluster: &str) -> String {
-    format!(r#"seconds_bucket{{c="{cluster}"}}"#)
+pub fn selector(name: &str, cluster: &str) -> String {
+    format!(r#"{name}{{c="{cluster}"}}"#)
 }
 
 fn buckets(rates: &[Rate], since: i64) -> Vec<Series> {
@@ -36,7 +43,7 @@ fn buckets(rates: &[Rate], since: i64) -> Vec<Series> {
 /// Stable is there before the run, the canary from its start on.
 fn seconds(canary: &[Rate], control: &[Rate]) -> Fake {
     let series = [(CANARY, buckets(canary, START)), (CONTROL, buckets(control, START - 300))];
-    Fake { series: series.map(|(cluster, buckets)| (selector(cluster), buckets)).into(), ..Fake::default() }
+    Fake { series: series.map(|(cluster, buckets)| (selector(NAME, cluster), buckets)).into(), ..Fake::default() }
 }
 
 fn every_boundary() -> Order {
@@ -49,10 +56,10 @@ fn boundaries(view: &EvidenceView) -> usize {
 }
 
 /// Every 5 s, in one go, and with a restart at each moment: the same.
-fn check_restarts(provider: &Fake, to: i64) -> EvidenceView {
-    let whole = until(&mut every_boundary(), provider, to, never).1;
+pub fn check_restarts(order: &Order, provider: &Fake, to: i64) -> EvidenceView {
+    let whole = until(&mut order.clone(), provider, to, never).1;
     for cut in (0..to).step_by(5) {
-        let mut order = every_boundary();
+        let mut order = order.clone();
         order.previous = Some(at(&order, provider, cut).record);
         assert_eq!(at(&order, provider, to).record.metrics, whole.record.metrics, "cut at {cut}");
     }
@@ -85,8 +92,8 @@ fn a_canary_as_fast_as_stable_passes() {
 fn births_restarts_and_broken_buckets_give_the_same_at_any_cadence() {
     let mut provider = seconds(&SAME, &STABLE);
     // Born while the run is under way; its target, the proxy, was scraped before.
-    provider.series.insert(selector(CANARY), buckets(&SAME, START + 43));
-    let control = provider.series.get_mut(&selector(CONTROL)).unwrap();
+    provider.series.insert(selector(NAME, CANARY), buckets(&SAME, START + 43));
+    let control = provider.series.get_mut(&selector(NAME, CONTROL)).unwrap();
     for bucket in control.iter_mut() {
         let begun = bucket.samples.iter().find(|(at_ms, _)| *at_ms > (START + 60) * 1_000).map_or(0.0, |one| one.1);
         let again = |(at_ms, value): &mut (i64, f64)| {
@@ -101,7 +108,7 @@ fn births_restarts_and_broken_buckets_give_the_same_at_any_cadence() {
         .iter_mut()
         .filter(|(at, _)| (80..87).contains(&(*at / 1_000 - START)))
         .for_each(|one| one.1 = -1.0);
-    let view = check_restarts(&provider, 120);
+    let view = check_restarts(&every_boundary(), &provider, 120);
     let record = &view.record.metrics["p99"];
     // From 43 s, when the canary's counters are born, to 107 s, the last scrape of the windows to 110 s.
     assert_eq!((record.canary_total, boundaries(&view)), (20 * 64, 3));
@@ -116,16 +123,20 @@ fn births_restarts_and_broken_buckets_give_the_same_at_any_cadence() {
 fn boundaries_come_from_the_hour_before_or_else_from_what_is_there_when_the_canary_begins() {
     // No hour before: stable's counters begin with the run.
     let mut provider = seconds(&SAME, &STABLE);
-    provider.series.insert(selector(CONTROL), buckets(&STABLE, START - 30));
-    assert_eq!(boundaries(&check_restarts(&provider, 60)), 3);
+    provider.series.insert(selector(NAME, CONTROL), buckets(&STABLE, START - 30));
+    assert_eq!(boundaries(&check_restarts(&every_boundary(), &provider, 60)), 3);
     // Too few requests to know a tail: all of them.
     let slow = STABLE.map(|(le, rate)| (le, rate / 180.0));
-    assert_eq!(boundaries(&check_restarts(&seconds(&SAME, &slow), 60)), 3, "300 of the minutes before will do");
-    provider.series.insert(selector(CONTROL), buckets(&slow, START));
-    assert_eq!(boundaries(&check_restarts(&provider, 60)), 4);
+    assert_eq!(
+        boundaries(&check_restarts(&every_boundary(), &seconds(&SAME, &slow), 60)),
+        3,
+        "300 of the minutes before will do"
+    );
+    provider.series.insert(selector(NAME, CONTROL), buckets(&slow, START));
+    assert_eq!(boundaries(&check_restarts(&every_boundary(), &provider, 60)), 4);
     // A service that is faster than every bucket.
     let fast = STABLE.map(|(le, _)| (le, 180.0));
-    assert_eq!(boundaries(&check_restarts(&seconds(&SAME, &fast), 60)), 4);
+    assert_eq!(boundaries(&check_restarts(&every_boundary(), &seconds(&SAME, &fast), 60)), 4);
 }
 
 #[test]
@@ -136,7 +147,7 @@ fn nothing_is_compared_before_the_canary_has_requests() {
     assert_eq!(boundaries(&view), 0);
     let mut order = every_boundary();
     order.previous = Some(view.record);
-    provider.series.insert(selector(CANARY), buckets(&[("0.5", 19.8), ("2", 20.0), ("+Inf", 20.0)], START + 58));
+    provider.series.insert(selector(NAME, CANARY), buckets(&[("0.5", 19.8), ("2", 20.0), ("+Inf", 20.0)], START + 58));
     let view = at(&order, &provider, 90);
     let tests = view.record.metrics["p99"].tests.clone().unwrap();
     assert_eq!(tests.boundary.as_deref(), Some("0.5, of 1"), "the only one that both have");
@@ -148,7 +159,7 @@ fn a_boundary_that_goes_away_holds_and_is_named() {
     let mut provider = seconds(&SAME, &STABLE);
     let mut order = every_boundary();
     order.previous = Some(until(&mut order, &provider, 60, never).1.record);
-    provider.series.get_mut(&selector(CONTROL)).unwrap().remove(1);
+    provider.series.get_mut(&selector(NAME, CONTROL)).unwrap().remove(1);
     let view = until(&mut order, &provider, 120, never).1;
     check(&view, HOLD, Reason::MetricsUnavailable);
     assert!(view.verdict.message.contains("the boundary 0.25, which"), "{}", view.verdict.message);
@@ -170,9 +181,9 @@ fn a_threshold_above_every_boundary_holds_with_a_sentence() {
 }
 
 /// A metric without a threshold and its histograms, with more boundaries than are compared.
-pub fn of_many_boundaries(name: &str, provider: &mut Fake) -> Metric {
+pub fn of_many_boundaries(name: &str, [canary, control]: [f64; 2], provider: &mut Fake) -> Metric {
     const BOUNDS: [&str; 15] = ["1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11", "12", "13", "14", "15"];
-    for (cluster, all, since) in [(CANARY, 20.0, START), (CONTROL, 180.0, START - 300)] {
+    for (cluster, all, since) in [(CANARY, canary, START), (CONTROL, control, START - 300)] {
         let mut rates: Vec<Rate> =
             BOUNDS.iter().zip(0..).map(|(le, at)| (*le, all * (0.3 + 0.04 * f64::from(at)))).collect();
         rates.push(("+Inf", all));

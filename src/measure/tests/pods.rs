@@ -8,7 +8,7 @@ const START_POD: i64 = START - 100;
 fn pod(name: &str, since: i64, scraped: std::ops::Range<i64>) -> Series {
     let labels = [("job", "app"), ("instance", name), ("pod", name)].map(|(k, v)| (k.to_owned(), v.to_owned()));
     let samples = scraped.step_by(5).map(|at| (at * 1_000, 10.0 * (at - since) as f64)).collect();
-    Series { labels: labels.into(), samples }
+    Series { labels: labels.into(), samples, ..Series::default() }
 }
 
 fn pods_order() -> Order {

@@ -5,7 +5,10 @@ use crate::api::EvidenceRecord;
 
 /// Two weights, with errors: what the record holds in the end, and the order.
 fn run(name: &str, provider: &Fake) -> (Order, EvidenceRecord) {
-    let mut order = Order { metrics: vec![errors_metric(name)], budget: Some(demo_budget()), ..order() };
+    run_of(Order { metrics: vec![errors_metric(name)], budget: Some(demo_budget()), ..order() }, provider)
+}
+
+fn run_of(mut order: Order, provider: &Fake) -> (Order, EvidenceRecord) {
     let mut now = 0;
     let mut evaluated = |order: &mut Order, to: i64, settled: Option<i64>| {
         while now < to {
@@ -108,4 +111,24 @@ fn samples_that_are_gone_or_others_are_said() {
     assert!(why.ends_with("failed to reach the metrics server"), "{why}");
     let other = reread_at_once(&order, &record, &traffic("errors", (20.0, 0.4), (180.0, 0.18)));
     assert!(other.difference.unwrap().contains("of the evidence for a Fail"));
+}
+
+#[test]
+fn a_latency_without_a_threshold_is_read_again_at_its_boundaries() {
+    let mut provider = Fake::default();
+    let metric = super::latency::of_many_boundaries("seconds", [20.0, 180.0], &mut provider);
+    let (order, record) = run_of(Order { metrics: vec![metric], ..order() }, &provider);
+    let of_record = replay(&order, &record).remove(0);
+    assert!(of_record.difference.is_none() && of_record.incomplete.unwrap().contains("--from-prometheus"));
+    let again = reread_at_once(&order, &record, &provider);
+    assert!(again.is_identical() && again.windows == again.judged_windows && again.windows > 90, "{again:?}");
+    let mut changed = record.clone();
+    let fold = changed.metrics.get_mut("seconds").unwrap().fold.as_mut().unwrap();
+    fold["latency"]["sums"] = fold["latency"]["sums"].as_str().unwrap().replacen("40", "41", 1).into();
+    assert!(reread_at_once(&order, &changed, &provider).difference.unwrap().contains("not those of the record"));
+    for series in provider.series.values_mut().flatten() {
+        series.samples.retain(|(at_ms, _)| *at_ms > (START + 200) * 1_000);
+    }
+    let gone = reread_at_once(&order, &record, &provider);
+    assert!(gone.difference.is_none() && gone.incomplete.unwrap().contains("windows, the run has judged"));
 }

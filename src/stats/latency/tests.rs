@@ -8,7 +8,7 @@ use crate::{
 
 fn trial() -> Trial {
     let terms = Terms::new(None, &Plan::default(), 5.0);
-    Trial { terms, share: 0.3, objective: None, routed: Some(Percent::whole(10)), recorded_windows: 64 }
+    Trial { terms, share: 0.3, objective: None, routed: Some(Percent::whole(10)), recorded_bytes: 0 }
 }
 
 fn chosen(count: usize) -> LatencyFold {
