@@ -7,7 +7,7 @@ mod model;
 
 use model::{Model, step};
 use tidegate::{
-    api::{ActionType, Percent, Reason, Span},
+    api::{ActionType, Percent, Reason, Span, baseline_of},
     engine::{CanaryRefs, Seen},
     stats::Verdict,
 };
@@ -54,6 +54,8 @@ fn schedule(seed: u64) {
     let routes = chance.below(3) as usize;
     let mut model = Model::adopted(vec![step(weights[0], 5), step(weights[1], 5), step(100, 0)], routes);
     model.spec().soak = Span::seconds(chance.below(2) * 20);
+    // Drawn from a chance of its own, so that a seed is the schedule that it was.
+    model.spec().baseline = routes > 0 && Chance(!seed).below(2) == 0;
     if chance.below(2) == 0 {
         model.budget();
         model.evidence(Model::undecided());
@@ -100,8 +102,8 @@ fn happen(model: &mut Model, chance: &mut Chance) {
         11 => model.verdict = model.verdict.take().map(|_| Verdict::hold(Reason::MetricsUnavailable, "away")),
         12 => model.verdict = model.verdict.take().map(|_| Model::undecided()),
         _ => {
-            let revision = chance.pick(&["v1", "v2", "v3"]);
-            if let Some(view) = model.world.revisions.get_mut(revision) {
+            let revision = of_baseline(model, chance.pick(&["v1", "v2", "v3"]));
+            if let Some(view) = model.world.revisions.get_mut(&revision) {
                 view.deployment = None;
             }
         }
@@ -114,25 +116,33 @@ fn reset_route(model: &mut Model, chance: &mut Chance) {
         let index = chance.below(count) as usize;
         let state = model.route_state(index);
         (state.canary, state.run) = (CanaryRefs::Absent, state.run.take().filter(|_| chance.below(2) == 0));
+        state.baseline = None;
     }
 }
 
+/// Every third time it is the baseline's that something happens to, if there is one.
+fn of_baseline(model: &Model, revision: &str) -> String {
+    let baseline = baseline_of(revision);
+    let hit = model.millis.is_multiple_of(3) && model.world.revisions.contains_key(&baseline);
+    if hit { baseline } else { revision.to_owned() }
+}
+
 fn flap(model: &mut Model, chance: &mut Chance) {
-    let revision = chance.pick(&["v1", "v2", "v3"]);
+    let revision = of_baseline(model, chance.pick(&["v1", "v2", "v3"]));
     if chance.below(3) == 0 {
-        model.ready_after.remove(revision);
+        model.ready_after.insert(revision.clone(), u64::MAX / 2);
     } else {
-        model.ready_after.insert(revision.to_owned(), 1_000 * chance.below(20));
+        model.ready_after.insert(revision.clone(), 1_000 * chance.below(20));
     }
-    if let Some(pods) = model.world.revisions.get_mut(revision).and_then(|view| view.deployment.as_mut()) {
+    if let Some(pods) = model.world.revisions.get_mut(&revision).and_then(|view| view.deployment.as_mut()) {
         pods.ready = chance.below(u64::from(pods.pods) + 1) as u32;
     }
 }
 
 /// Faults stop: pods get ready, nobody pauses, evidence comes in, nobody asks for anything more.
 fn heal(model: &mut Model) {
-    for revision in ["v1", "v2", "v3"] {
-        model.ready_after.insert(revision.to_owned(), 1_000);
+    for delay in model.ready_after.values_mut() {
+        *delay = 1_000;
     }
     model.spec().paused = false;
     if model.verdict.is_some() {

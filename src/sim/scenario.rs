@@ -30,6 +30,8 @@ pub struct Shop {
     pub drain_seconds: u64,
     pub deadline_seconds: u64,
     pub routed: bool,
+    /// The control is a baseline; with a route only.
+    pub baseline: bool,
     /// Compared on errors, with an error budget.
     pub judged: bool,
     pub requests_per_second: f64,
@@ -44,6 +46,7 @@ impl Default for Shop {
             drain_seconds: 5,
             deadline_seconds: 60,
             routed: true,
+            baseline: false,
             judged: false,
             requests_per_second: 50.0,
         }
@@ -78,6 +81,9 @@ impl Shop {
         if self.routed {
             spec["traffic"]["routes"] = json!([{"gatewayAPI": {"name": ROUTE_NAME}}]);
             spec["traffic"]["drain"] = json!(format!("{}s", self.drain_seconds));
+        }
+        if self.baseline {
+            spec["strategy"]["canary"]["baseline"] = json!(true);
         }
         if self.judged {
             let selector = |more: &str| {

@@ -58,7 +58,10 @@ impl Schedule {
     /// The schedule of a seed.
     pub fn drawn(seed: u64) -> Self {
         let mut chance = Chance::new(seed);
+        // Drawn from a chance of its own, so that a seed is the schedule that it was.
+        let has_baseline = Chance::new(!seed).below(3) == 0;
         let shop = shop(&mut chance);
+        let shop = Shop { baseline: shop.routed && has_baseline, ..shop };
         let habits = habits(&mut chance);
         let count = chance.below(9);
         let mut deeds: Vec<(Millis, Deed)> = (0..count).map(|_| (chance.below(TROUBLE), deed(&mut chance))).collect();
@@ -156,6 +159,7 @@ fn shop(chance: &mut Chance) -> Shop {
         drain_seconds: 5,
         deadline_seconds: 45,
         routed,
+        baseline: false,
         judged: routed && chance.below(3) == 0,
         requests_per_second: chance.pick(&[5.0, 40.0, 200.0]),
     }
