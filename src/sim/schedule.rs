@@ -11,6 +11,7 @@ use super::{
     chance::Chance,
     clock::Millis,
     habits::{Delay, Faults, Habits},
+    link::Moment,
     oracle::Offence,
     people::Deed,
     scenario::{IMAGES, NAMESPACE, ROLLOUT_NAME, ROUTE_NAME, Shop, phase},
@@ -40,8 +41,10 @@ pub struct Schedule {
     pub habits: Habits,
     /// In order of time; counted from the moment at which the first version serves.
     pub deeds: Vec<(Millis, Deed)>,
-    /// Controllers at once.
-    pub controllers: usize,
+    /// Kills that are planned: at which write since the first version serves, counted from 1.
+    pub crashes: Vec<(u64, Moment)>,
+    /// Whether to watch, at the end, that nothing is written at rest.
+    pub watches_rest: bool,
 }
 
 /// What became of a schedule.
@@ -51,7 +54,12 @@ pub struct Outcome {
     /// Situations that came up, and how often.
     pub situations: BTreeMap<String, u64>,
     pub sites: BTreeMap<WriteSite, u64>,
+    /// Writes from the first version's serving to rest.
     pub writes: u64,
+    /// Requests that nobody answered.
+    pub lost: u64,
+    /// How everything stands at rest.
+    pub end: String,
 }
 
 impl Schedule {
@@ -68,7 +76,7 @@ impl Schedule {
         // Without a new version nothing much happens.
         deeds.push((1_000, Deed::Deploy { rollout: ROLLOUT_NAME.into(), image: IMAGES[1].into() }));
         deeds.sort_by_key(|(at, _)| *at);
-        Self { seed, shop, habits, deeds, controllers: 1 }
+        Self { seed, shop, habits, deeds, crashes: Vec::new(), watches_rest: true }
     }
 
     /// Runs it to its end.
@@ -97,12 +105,12 @@ impl Schedule {
         {
             let mut world = simulation.world.lock();
             world.set_habits(self.habits);
+            let before = world.writes;
+            world.crashes = self.crashes.iter().map(|(at, moment)| (before + at, *moment)).collect();
+            world.writes_before = before;
             for (number, (at, deed)) in self.deeds.iter().enumerate() {
                 world.plan_deed(begun + at, number, deed.clone());
             }
-        }
-        for _ in 1..self.controllers {
-            simulation.start_controller();
         }
         let last = self.deeds.last().map_or(0, |(at, _)| *at);
         simulation.run_until(begun + last + 10_000, |_| false);
@@ -112,7 +120,7 @@ impl Schedule {
             let world = simulation.world.lock();
             return finish(&world, failed("L1", simulation.clock.now(), format!("no rest: {}", why(&world))));
         }
-        quiet(simulation)
+        if self.watches_rest { quiet(simulation) } else { finish(&simulation.world.lock(), Outcome::default()) }
     }
 }
 
@@ -146,7 +154,14 @@ fn finish(world: &World, mut outcome: Outcome) -> Outcome {
         let how = text(&run, "/status/outcome").unwrap_or("open");
         *situations.entry(format!("a run is {how}")).or_default() += 1;
     }
-    Outcome { offences, situations, sites: world.sites.clone(), writes: world.writes }
+    Outcome {
+        offences,
+        situations,
+        sites: world.sites.clone(),
+        writes: world.writes - world.writes_before,
+        lost: world.traffic.lost_requests,
+        end: end(world),
+    }
 }
 
 fn shop(chance: &mut Chance) -> Shop {
@@ -229,6 +244,15 @@ fn deed(chance: &mut Chance) -> Deed {
     }
 }
 
+/// The phase, the images that serve, and what became of each run.
+fn end(world: &World) -> String {
+    let images: BTreeSet<&str> =
+        world.pods.by_name.values().filter(|pod| pod.ready).map(|pod| pod.image.as_str()).collect();
+    let runs = world.server.list(RUN, NAMESPACE, "");
+    let outcomes: Vec<&str> = runs.iter().map(|run| text(run, "/status/outcome").unwrap_or("open")).collect();
+    format!("{} {images:?} {outcomes:?}", phase(world))
+}
+
 /// Nothing of a run is left: route and Service are as their owners wrote them, and one revision has pods.
 pub fn at_rest(world: &World) -> bool {
     why(world).is_empty()
@@ -270,4 +294,46 @@ fn why(world: &World) -> String {
         open.insert("the route holds a run's backends".into());
     }
     open.into_iter().collect::<Vec<_>>().join("; ")
+}
+
+impl Schedule {
+    /// A smaller schedule that breaks the same law: without deeds, faults and delays that it does not need.
+    pub fn shrunk(&self) -> Self {
+        let Some(law) = self.run().offences.first().map(|offence| offence.law) else { return self.clone() };
+        let still_fails = |smaller: &Self| smaller.run().offences.first().is_some_and(|offence| offence.law == law);
+        let mut smallest = self.clone();
+        loop {
+            let Some(smaller) = smallest.smaller().into_iter().find(still_fails) else { return smallest };
+            smallest = smaller;
+        }
+    }
+
+    /// Schedules that lack one thing each.
+    fn smaller(&self) -> Vec<Self> {
+        let mut all: Vec<Self> = Vec::new();
+        for left_out in 0..self.deeds.len() {
+            let mut deeds = self.deeds.clone();
+            deeds.remove(left_out);
+            all.push(Self { deeds, ..self.clone() });
+        }
+        let habits = self.habits;
+        let without: [fn(&mut Faults); 7] = [
+            |faults| faults.conflict = 0.0,
+            |faults| faults.refused = 0.0,
+            |faults| faults.unheard = 0.0,
+            |faults| faults.unread = 0.0,
+            |faults| faults.crash = 0.0,
+            |faults| faults.event_lost = 0.0,
+            |faults| faults.event_twice = 0.0,
+        ];
+        let calmer = without.map(|change| {
+            let mut faults = habits.faults;
+            change(&mut faults);
+            Habits { faults, ..habits }
+        });
+        let plain = Habits { faults: habits.faults, gitops: habits.gitops, ..Habits::default() };
+        let habits_tried = calmer.into_iter().chain([Habits { gitops: 0, ..habits }, plain]);
+        all.extend(habits_tried.filter(|tried| *tried != habits).map(|habits| Self { habits, ..self.clone() }));
+        all
+    }
 }

@@ -60,6 +60,8 @@ pub struct World {
     pub situations: BTreeMap<String, u64>,
     /// Writes of the controller so far, and at which sites.
     pub writes: u64,
+    /// How many there were when the schedule began.
+    pub writes_before: u64,
     pub sites: BTreeMap<WriteSite, u64>,
     /// Kills that are planned: at which write, counted from 1.
     pub crashes: Vec<(u64, Moment)>,
@@ -92,6 +94,7 @@ impl World {
             timeline: None,
             situations: BTreeMap::new(),
             writes: 0,
+            writes_before: 0,
             sites: BTreeMap::new(),
             crashes: Vec::new(),
             killed: Vec::new(),
