@@ -32,7 +32,7 @@ impl Story {
     fn of(name: &'static str, shop: Shop, deeds: Vec<(u64, Deed)>) -> Self {
         let deeds = deeds.into_iter().map(|(second, deed)| (1_000 * second, deed)).collect();
         let (habits, crashes) = (Habits::default(), Vec::new());
-        Self { name, schedule: Schedule { seed: 1, shop, habits, deeds, crashes, watches_rest: false } }
+        Self { name, schedule: Schedule { seed: 1, shop, habits, deeds, crashes, heals: false } }
     }
 
     /// All of them.
@@ -87,11 +87,7 @@ impl Story {
             Self::of(
                 "the pods never get ready",
                 Shop { deadline_seconds: 10, ..brief() },
-                vec![
-                    (1, Deed::Slow { image: IMAGES[1].into(), ready: None }),
-                    (1, deploy(2)),
-                    (25, ask(ActionType::Pause)),
-                ],
+                vec![(1, Deed::Slow { image: IMAGES[1].into(), ready: None }), (1, deploy(2))],
             ),
         ]
     }

@@ -23,7 +23,7 @@ use super::{
 };
 use crate::{
     api::{ActionType, FIELD_MANAGER},
-    controller::{DEPLOYMENT, GRPC_ROUTE, HTTP_ROUTE, POD, RUN, SERVICE, WriteSite},
+    controller::{DEPLOYMENT, GRPC_ROUTE, HTTP_ROUTE, POD, ROLLOUT, RUN, SERVICE, WriteSite},
     workload::object::{self, number, text},
 };
 
@@ -153,6 +153,7 @@ impl World {
         }
         let (namespace, name) = (object::namespace(document).to_owned(), object::name(document).to_owned());
         let delay = self.draw(self.habits.controllers);
+        self.traffic.is_closed |= commit.kind == ROLLOUT && commit.after.is_none();
         match commit.kind {
             DEPLOYMENT if commit.subresource != "status" => {
                 self.plan_once(delay, Event::Deployment { namespace, name });
