@@ -45,7 +45,7 @@ fn schedule(seed: u64) {
     model.decides_twice = seed % TWICE == 0;
     model.spec().soak = Span::seconds(chance.below(2) * 20);
     // Drawn from a chance of its own, so that a seed is the schedule that it was.
-    model.spec().baseline = routes > 0 && Chance(!seed).below(2) == 0;
+    model.spec().baseline = routes > 0 && Chance::new(!seed).below(2) == 0;
     if chance.below(2) == 0 {
         model.budget();
         model.evidence(Model::undecided());
