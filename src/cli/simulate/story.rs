@@ -1,0 +1,98 @@
+//! A trial's record made into what the page shows: decisions and verdicts of the run's own record, in the order of time.
+
+use crate::{
+    api::{RolloutRunStatus, RunPhase, Span},
+    sim::{
+        Deed, Millis,
+        trial::{Record, Trial},
+    },
+    view::{Happened, Simulated, Spent, Weight, Whose},
+};
+
+pub fn of(trial: &Trial, record: Record, assumed: Vec<String>) -> Simulated {
+    let last = record.states.last().map(|(_, status)| status.clone()).unwrap_or_default();
+    let canary = record.plan.as_ref().map(|spec| spec.canary.clone()).unwrap_or_default();
+    let answered = record.answered.get(&canary).copied().unwrap_or_default();
+    let spend = last.evidence.as_ref().and_then(|evidence| evidence.spend.as_ref());
+    let outcome = last.outcome;
+    let hint = last.decisions.entries.last().and_then(|entry| entry.reason.hint());
+    Simulated {
+        rollout: trial.rollout.clone(),
+        namespace: trial.namespace.clone(),
+        assumed: assumed.into_iter().chain(record.offences.iter().map(|law| format!("BROKEN LAW {law}"))).collect(),
+        outcome,
+        lasted: Span::millis(record.lasted),
+        phase: record.phase.clone(),
+        message: record.message.clone(),
+        hint: hint.map(str::to_owned),
+        weights: weights(&record.states),
+        events: events(&record),
+        canary_requests: answered.total,
+        canary_bad_requests: answered.bad,
+        lost_requests: record.lost,
+        budget: spend.map(|spend| Spent {
+            requests: spend.excess_hundredths.max(0).unsigned_abs() / 100,
+            allowance: spend.allowance,
+        }),
+    }
+}
+
+fn weights(states: &[(Millis, RolloutRunStatus)]) -> Vec<Weight> {
+    let mut found: Vec<Weight> = Vec::new();
+    for (at, status) in states {
+        let at = if found.is_empty() { Span::ZERO } else { Span::millis(*at) };
+        let soak = matches!(status.phase, RunPhase::Soaking);
+        let next = Weight { at, weight: status.weight, soak };
+        if found.last().is_none_or(|last| (last.weight, last.soak) != (next.weight, next.soak)) {
+            found.push(next);
+        }
+    }
+    found
+}
+
+fn events(record: &Record) -> Vec<Happened> {
+    let mut found: Vec<(Millis, Happened)> = Vec::new();
+    let mut note = |at: Millis, kind: Whose, word: String, message: &str| {
+        found.push((at, Happened { at: Span::millis(at), kind, word, message: message.to_owned() }));
+    };
+    let (mut decided, mut verdict) = (0, (String::new(), None));
+    for (at, status) in &record.states {
+        if let Some(evidence) = &status.evidence {
+            let seen = (evidence.verdict.clone(), evidence.reason);
+            if seen != verdict && !evidence.verdict.is_empty() {
+                let reason = evidence.reason.map(|reason| format!(" ({})", reason.word())).unwrap_or_default();
+                note(*at, Whose::Evidence, format!("evidence {}{reason}", evidence.verdict), &evidence.message);
+                verdict = seen;
+            }
+        }
+        for entry in status.decisions.entries.iter().filter(|entry| entry.seq > decided) {
+            let word = format!("step {}, weight {}: {}", entry.step + 1, entry.weight, entry.reason.word());
+            note(*at, Whose::Decision, word, &entry.message);
+        }
+        decided = status.decisions.entries.last().map_or(decided, |entry| entry.seq.max(decided));
+    }
+    for (at, phase, message) in &record.phases {
+        if phase == "Paused" {
+            note(*at, Whose::Phase, phase.clone(), message);
+        }
+    }
+    for (at, deed) in record.deeds.iter().filter(|(at, _)| *at <= record.lasted) {
+        note(*at, Whose::Outside, told(deed), "");
+    }
+    found.sort_by_key(|(at, _)| *at);
+    found.into_iter().map(|(_, event)| event).collect()
+}
+
+/// What was done from outside.
+fn told(deed: &Deed) -> String {
+    match deed {
+        Deed::Fail { per_million, .. } => format!("* the new revision fails {} % of its requests", *per_million as f64 / 1e4),
+        Deed::Prometheus { away: true } => "* the metrics server does not answer".into(),
+        Deed::Prometheus { away: false } => "* the metrics server answers again".into(),
+        Deed::ResetRoute { name } => format!("* another tool writes route {name} back"),
+        Deed::Ask { kind, .. } => format!("* a person asks: {kind:?}"),
+        Deed::Approve { gate, person, .. } => format!("* {person} approves gate {gate}"),
+        Deed::Kill => "* the controller is killed, and started again".into(),
+        other => format!("* {}", other.word()),
+    }
+}
