@@ -9,7 +9,11 @@ mod story;
 use std::process::ExitCode;
 
 use super::{Failure, Terminal, get::json, manifest::Manifest};
-use crate::{api::RunOutcome, view};
+use crate::{
+    api::RunOutcome,
+    sim::trial::{Record, Trial},
+    view,
+};
 pub use flags::SimulateArguments;
 use flags::SimulateOutput;
 
@@ -24,7 +28,7 @@ pub fn run(given: &SimulateArguments) -> Result<ExitCode, Failure> {
     for written in &manifest.rollouts()? {
         let failed = |message: String| Failure::Simulate { rollout: written.name.clone(), message };
         let (trial, assumed) = furniture::trial(given, &manifest, written).map_err(failed)?;
-        let record = trial.run().map_err(failed)?;
+        let record = alone(&trial).map_err(failed)?;
         stories.push(story::of(&trial, record, assumed));
     }
     let mut terminal = Terminal::stdout();
@@ -33,6 +37,13 @@ pub fn run(given: &SimulateArguments) -> Result<ExitCode, Failure> {
         Some(SimulateOutput::Json) => terminal.print(&json(&stories)?)?,
     }
     Ok(ExitCode::from(stories.iter().map(code).max().unwrap_or(0)))
+}
+
+/// On a thread of its own: the simulation has an executor of its own too, and within another one's task its locks would yield
+/// to that one.
+fn alone(trial: &Trial) -> Result<Record, String> {
+    let joined = std::thread::scope(|scope| scope.spawn(|| trial.run()).join());
+    joined.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
 fn page(stories: &[view::Simulated]) -> Vec<view::Line> {

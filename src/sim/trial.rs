@@ -17,7 +17,7 @@ use super::{
     world::World,
 };
 use crate::{
-    api::{Percent, RolloutRun, RolloutRunSpec, RolloutRunStatus, RunPhase},
+    api::{Percent, Rollout, RolloutRun, RolloutRunSpec, RolloutRunStatus, RunPhase},
     controller::{Kind, ROLLOUT, RUN},
     workload::object::text,
 };
@@ -78,7 +78,9 @@ pub struct Record {
     /// Requests that pods have answered, by revision, those before the release too.
     pub answered: BTreeMap<String, Counted>,
     pub lost: u64,
-    /// Laws that the controller broke; none is expected.
+    /// The Rollout and its run as they were left.
+    pub left: Option<(Rollout, RolloutRun)>,
+    /// Laws that the controller broke since the release; none is expected.
     pub offences: Vec<String>,
 }
 
@@ -125,8 +127,9 @@ impl Trial {
         record.message = self.status(&world, "message");
         record.answered.clone_from(&world.traffic.by_revision);
         record.lost = world.traffic.lost_requests - lost_before;
-        record.offences =
-            world.oracle.offences.iter().map(|found| format!("{}: {}", found.law, found.message)).collect();
+        record.left = self.left(&world, watch.seen.as_deref());
+        let offences = world.oracle.offences.iter().filter(|found| found.at >= begun);
+        record.offences = offences.map(|found| format!("{}: {}", found.law, found.message)).collect();
         Ok(record)
     }
 
@@ -153,6 +156,12 @@ impl Trial {
         }
         let message = self.status(&simulation.world.lock(), "message");
         if is_open { Ok(simulation) } else { Err(message) }
+    }
+
+    fn left(&self, world: &World, run: Option<&Value>) -> Option<(Rollout, RolloutRun)> {
+        let rollout = world.server.get(ROLLOUT, &self.namespace, &self.rollout)?;
+        let read = serde_json::from_value(Value::clone(&rollout)).ok()?;
+        Some((read, serde_json::from_value(run?.clone()).ok()?))
     }
 
     fn status(&self, world: &World, field: &str) -> String {
@@ -228,7 +237,9 @@ impl Watch<'_> {
     }
 
     fn has_come(&self, when: When) -> bool {
-        let (When::AtStep(step, _), Some(status)) = (when, self.status()) else { return matches!(when, When::After(_)) };
+        let (When::AtStep(step, _), Some(status)) = (when, self.status()) else {
+            return matches!(when, When::After(_));
+        };
         let weight = status.weight > Percent::ZERO && status.settled_at.is_some();
         status.phase != RunPhase::Stepping || status.step > step || (status.step == step && weight)
     }
@@ -237,7 +248,8 @@ impl Watch<'_> {
     fn approve(&mut self, world: &mut World, now: Millis) {
         let Some(status) = self.status() else { return };
         let step = status.step;
-        let gates = self.record.plan.iter().filter_map(|spec| spec.plan.steps.get(step as usize)).flat_map(|it| &it.gates);
+        let gates =
+            self.record.plan.iter().filter_map(|spec| spec.plan.steps.get(step as usize)).flat_map(|it| &it.gates);
         let mut missing: Vec<_> = gates.map(|gate| (gate.name.clone(), gate.approvals)).collect();
         missing.retain(|(gate, _)| !self.asked.contains(&(step, gate.clone())));
         for (gate, approvals) in missing {

@@ -17,6 +17,7 @@ mod table;
 mod tree;
 
 pub use age::counted;
+pub use conditions::hints;
 pub use line::{Line, Tone};
 pub use plan::plan;
 pub use scene::{Pods, Scene};

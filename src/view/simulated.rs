@@ -28,8 +28,8 @@ pub struct Simulated {
     pub phase: String,
     pub message: String,
     /// What a person can do.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub hint: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub hints: Vec<String>,
     pub weights: Vec<Weight>,
     pub events: Vec<Happened>,
     /// Requests that the new revision has answered, and the bad ones of them.
@@ -89,8 +89,8 @@ pub fn simulated(story: &Simulated) -> Vec<Line> {
     story.events.iter().for_each(|event| lines.extend(of_event(event)));
     lines.push(Line::default());
     lines.extend(toned(ending_tone(story), &ending(story)));
-    if let Some(hint) = &story.hint {
-        lines.extend(toned(Tone::Plain, &format!("hint: {hint}")));
+    for hint in &story.hints {
+        lines.extend(toned(Tone::Good, &format!("hint: {hint}")));
     }
     lines.extend(toned(Tone::Plain, &cost(story)));
     lines.extend(toned(Tone::Faint, &format!("Simulated: {}", story.assumed.join("; "))));

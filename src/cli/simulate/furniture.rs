@@ -84,8 +84,10 @@ pub fn trial(
 
 /// Where requests arrive: at the routes, else at the Services.
 fn entries(written: &Written, namespace: &str) -> Vec<Entry> {
-    let route = |(kind, name): &(String, String)| {
-        Entry::Route { kind: route_kind(kind), namespace: namespace.to_owned(), name: name.clone() }
+    let route = |(kind, name): &(String, String)| Entry::Route {
+        kind: route_kind(kind),
+        namespace: namespace.to_owned(),
+        name: name.clone(),
     };
     let service = |name: &String| Entry::Service { namespace: namespace.to_owned(), name: name.clone() };
     let valid = &written.valid;
@@ -171,9 +173,11 @@ impl Furniture<'_> {
         let ports = items(template, "/spec/containers/0/ports").iter().map(|port| port["containerPort"].clone());
         let target = ports.into_iter().next().unwrap_or_else(|| json!(8080));
         for service in self.written.valid.services.clone() {
-            self.put(SERVICE, &service, || {
-                json!({"spec": {"selector": labels, "ports": [{"name": "http", "port": 80, "targetPort": target}]}})
-            });
+            self.put(
+                SERVICE,
+                &service,
+                || json!({"spec": {"selector": labels, "ports": [{"name": "http", "port": 80, "targetPort": target}]}}),
+            );
         }
     }
 
@@ -182,11 +186,15 @@ impl Furniture<'_> {
         for (kind, wanted) in self.written.valid.routes.clone() {
             let ports = services.iter().map(|service| json!({"name": service, "port": self.port(service)}));
             let rules: Vec<Value> = ports.map(|backend| json!({"backendRefs": [backend]})).collect();
-            let route = self.put(route_kind(&kind), &wanted, || {
-                json!({"spec": {"parentRefs": [{"name": "gateway"}], "rules": rules}})
-            });
+            let route = self.put(
+                route_kind(&kind),
+                &wanted,
+                || json!({"spec": {"parentRefs": [{"name": "gateway"}], "rules": rules}}),
+            );
             let is_ours = |rule: &Value| {
-                items(rule, "/backendRefs").iter().any(|backend| services.iter().any(|service| name_of(backend) == service))
+                items(rule, "/backendRefs")
+                    .iter()
+                    .any(|backend| services.iter().any(|service| name_of(backend) == service))
             };
             // Requests for others are not simulated.
             let kept: Vec<Value> = items(&route, "/spec/rules").iter().filter(|rule| is_ours(rule)).cloned().collect();
@@ -208,7 +216,8 @@ impl Furniture<'_> {
         let chosen = choose(&known, wanted.as_deref(), &self.namespace);
         let interval = chosen.and_then(|(_, spec)| spec.scrape_interval).unwrap_or(Order::DEFAULT_SCRAPE_INTERVAL);
         let used = chosen.map(|(name, _)| name.clone()).or(wanted).unwrap_or_else(|| "prometheus".into());
-        let judged = !crate::cli::manifest::is_empty(&self.written.analysis) || self.written.valid.error_budget.is_some();
+        let judged =
+            !crate::cli::manifest::is_empty(&self.written.analysis) || self.written.valid.error_budget.is_some();
         if judged {
             self.put(METRICS_PROVIDER, &used, || json!({"spec": {"address": "http://prometheus", "default": true}}));
         }
@@ -227,7 +236,8 @@ impl Furniture<'_> {
                 continue;
             }
             let args: Vec<Value> = reference.args.iter().map(|arg| json!({"name": arg.name})).collect();
-            let number = lacking.iter().position(|(its, its_name)| *its == reference.kind && *its_name == reference.name);
+            let number =
+                lacking.iter().position(|(its, its_name)| *its == reference.kind && *its_name == reference.name);
             self.put(kind, &reference.name, || errors(&args, number.unwrap_or(0)));
             if let Some((_, mut template)) = self.documents.pop() {
                 self.simplify(&mut template["spec"]["metrics"]);
@@ -274,7 +284,11 @@ impl Furniture<'_> {
         let mut deeds = Vec::new();
         let step = given.from_step - 1;
         if let Some(errors) = given.canary_errors {
-            self.assumed.push(format!("{} % of the new revision's bad from step {} on", 100.0 * errors, given.from_step));
+            self.assumed.push(format!(
+                "{} % of the new revision's bad from step {} on",
+                100.0 * errors,
+                given.from_step
+            ));
             if step == 0 {
                 behaviour.errors = errors;
             } else {
@@ -293,7 +307,8 @@ impl Furniture<'_> {
             deeds.push((When::AtStep(step, span.as_millis()), Deed::Prometheus { away: false }));
         }
         if given.reset_route {
-            let reset = |(_, name): &(String, String)| (When::AtStep(step, RESET), Deed::ResetRoute { name: name.clone() });
+            let reset =
+                |(_, name): &(String, String)| (When::AtStep(step, RESET), Deed::ResetRoute { name: name.clone() });
             deeds.extend(self.written.valid.routes.iter().map(reset));
         }
         if let Some(at) = given.abort_at {
@@ -342,9 +357,13 @@ mod tests {
 
     #[test]
     fn an_image_gets_another_tag_wherever_its_registry_listens() {
-        for (image, bare) in
-            [("app", "app"), ("app:1", "app"), ("r:5000/a/b:1.2", "r:5000/a/b"), ("r:5000/a", "r:5000/a"), ("a@sha256:0", "a")]
-        {
+        for (image, bare) in [
+            ("app", "app"),
+            ("app:1", "app"),
+            ("r:5000/a/b:1.2", "r:5000/a/b"),
+            ("r:5000/a", "r:5000/a"),
+            ("a@sha256:0", "a"),
+        ] {
             assert_eq!(untagged(image), bare);
         }
     }

@@ -1,12 +1,14 @@
 //! A trial's record made into what the page shows: decisions and verdicts of the run's own record, in the order of time.
 
+use std::collections::BTreeMap;
+
 use crate::{
-    api::{RolloutRunStatus, RunPhase, Span},
+    api::{Reason, RolloutRunStatus, RunOutcome, RunPhase, Span},
     sim::{
         Deed, Millis,
         trial::{Record, Trial},
     },
-    view::{Happened, Simulated, Spent, Weight, Whose},
+    view::{Happened, Scene, Simulated, Spent, Weight, Whose, hints},
 };
 
 pub fn of(trial: &Trial, record: Record, assumed: Vec<String>) -> Simulated {
@@ -15,7 +17,10 @@ pub fn of(trial: &Trial, record: Record, assumed: Vec<String>) -> Simulated {
     let answered = record.answered.get(&canary).copied().unwrap_or_default();
     let spend = last.evidence.as_ref().and_then(|evidence| evidence.spend.as_ref());
     let outcome = last.outcome;
-    let hint = last.decisions.entries.last().and_then(|entry| entry.reason.hint());
+    let hints = record
+        .left
+        .as_ref()
+        .map(|(rollout, run)| hints(&Scene { rollout, run: Some(run), pods: BTreeMap::new(), now: None }));
     Simulated {
         rollout: trial.rollout.clone(),
         namespace: trial.namespace.clone(),
@@ -24,7 +29,7 @@ pub fn of(trial: &Trial, record: Record, assumed: Vec<String>) -> Simulated {
         lasted: Span::millis(record.lasted),
         phase: record.phase.clone(),
         message: record.message.clone(),
-        hint: hint.map(str::to_owned),
+        hints: hints.unwrap_or_default(),
         weights: weights(&record.states),
         events: events(&record),
         canary_requests: answered.total,
@@ -37,14 +42,20 @@ pub fn of(trial: &Trial, record: Record, assumed: Vec<String>) -> Simulated {
     }
 }
 
+/// A weight that stands for less is no stair of its own.
+const MOMENT: Millis = 5_000;
+
 fn weights(states: &[(Millis, RolloutRunStatus)]) -> Vec<Weight> {
     let mut found: Vec<Weight> = Vec::new();
     for (at, status) in states {
-        let at = if found.is_empty() { Span::ZERO } else { Span::millis(*at) };
-        let soak = matches!(status.phase, RunPhase::Soaking);
-        let next = Weight { at, weight: status.weight, soak };
-        if found.last().is_none_or(|last| (last.weight, last.soak) != (next.weight, next.soak)) {
-            found.push(next);
+        let at = if found.is_empty() { 0 } else { *at };
+        let is_kept = status.outcome == Some(RunOutcome::Promoted) || status.phase == RunPhase::Finishing;
+        let soak = status.phase == RunPhase::Soaking || is_kept;
+        let next = Weight { at: Span::millis(at), weight: status.weight, soak };
+        match found.last_mut() {
+            Some(last) if (last.weight, last.soak) == (next.weight, next.soak) => {}
+            Some(last) if last.weight == next.weight && at - last.at.as_millis() < MOMENT => last.soak = soak,
+            _ => found.push(next),
         }
     }
     found
@@ -59,7 +70,15 @@ fn events(record: &Record) -> Vec<Happened> {
     for (at, status) in &record.states {
         if let Some(evidence) = &status.evidence {
             let seen = (evidence.verdict.clone(), evidence.reason);
-            if seen != verdict && !evidence.verdict.is_empty() {
+            // The first windows of each step are waited for, which is no news.
+            // What a decision rests on at once, the decision says.
+            let decides = status
+                .decisions
+                .entries
+                .last()
+                .is_some_and(|entry| entry.seq > decided && entry.message == evidence.message);
+            let is_news = !decides && !evidence.verdict.is_empty() && evidence.reason != Some(Reason::Warmup);
+            if seen != verdict && is_news {
                 let reason = evidence.reason.map(|reason| format!(" ({})", reason.word())).unwrap_or_default();
                 note(*at, Whose::Evidence, format!("evidence {}{reason}", evidence.verdict), &evidence.message);
                 verdict = seen;
@@ -86,7 +105,9 @@ fn events(record: &Record) -> Vec<Happened> {
 /// What was done from outside.
 fn told(deed: &Deed) -> String {
     match deed {
-        Deed::Fail { per_million, .. } => format!("* the new revision fails {} % of its requests", *per_million as f64 / 1e4),
+        Deed::Fail { per_million, .. } => {
+            format!("* the new revision fails {} % of its requests", *per_million as f64 / 1e4)
+        }
         Deed::Prometheus { away: true } => "* the metrics server does not answer".into(),
         Deed::Prometheus { away: false } => "* the metrics server answers again".into(),
         Deed::ResetRoute { name } => format!("* another tool writes route {name} back"),
