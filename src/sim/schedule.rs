@@ -29,6 +29,8 @@ use crate::{
 const TROUBLE: Millis = 70_000;
 /// A run that others have reset twice is tried again after this.
 const CONTENDED: Millis = 31 * 60_000;
+/// From rest to when everything has settled: the last status is written, garbage collected.
+const REST: Millis = 30_000;
 /// How long nothing may be written once all is at rest; and how much may.
 const QUIET: Millis = 300_000;
 const QUIET_WRITES: u64 = 1;
@@ -54,8 +56,9 @@ pub struct Outcome {
     /// Situations that came up, and how often.
     pub situations: BTreeMap<String, u64>,
     pub sites: BTreeMap<WriteSite, u64>,
-    /// Writes from the first version's serving to rest.
+    /// Writes from the first version's serving to rest, and the site of each.
     pub writes: u64,
+    pub writes_at: Vec<WriteSite>,
     /// Requests that nobody answered.
     pub lost: u64,
     /// How everything stands at rest.
@@ -122,6 +125,9 @@ impl Schedule {
             let world = simulation.world.lock();
             return finish(&world, failed("L1", simulation.clock.now(), format!("no rest: {}", why(&world))));
         }
+        // What is collected as garbage takes a moment.
+        let rest = simulation.clock.now();
+        simulation.run_until(rest + REST, |_| false);
         if self.heals { quiet(simulation) } else { finish(&simulation.world.lock(), Outcome::default()) }
     }
 }
@@ -133,10 +139,8 @@ fn failed(law: &'static str, at: Millis, message: String) -> Outcome {
 /// S12: at rest nothing is written.
 fn quiet(simulation: &mut Simulation) -> Outcome {
     let now = simulation.clock.now();
-    // The last pass may still be writing its status.
-    simulation.run_until(now + 30_000, |_| false);
     let before = simulation.world.lock().sites.clone();
-    simulation.run_until(now + 30_000 + QUIET, |_| false);
+    simulation.run_until(now + QUIET, |_| false);
     let world = simulation.world.lock();
     let since = |(site, count): (&WriteSite, &u64)| (*site, count - before.get(site).copied().unwrap_or(0));
     let written: Vec<(WriteSite, u64)> = world.sites.iter().map(since).filter(|(_, count)| *count > 0).collect();
@@ -161,6 +165,7 @@ fn finish(world: &World, mut outcome: Outcome) -> Outcome {
         situations,
         sites: world.sites.clone(),
         writes: world.writes - world.writes_before,
+        writes_at: world.writes_at.iter().skip(usize::try_from(world.writes_before).unwrap_or(0)).copied().collect(),
         lost: world.traffic.lost_requests,
         end: end(world),
     }

@@ -60,6 +60,8 @@ pub struct World {
     pub situations: BTreeMap<String, u64>,
     /// Writes of the controller so far, and at which sites.
     pub writes: u64,
+    /// The site of each write.
+    pub writes_at: Vec<WriteSite>,
     /// How many there were when the schedule began.
     pub writes_before: u64,
     pub sites: BTreeMap<WriteSite, u64>,
@@ -94,6 +96,7 @@ impl World {
             timeline: None,
             situations: BTreeMap::new(),
             writes: 0,
+            writes_at: Vec::new(),
             writes_before: 0,
             sites: BTreeMap::new(),
             crashes: Vec::new(),
