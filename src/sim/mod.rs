@@ -19,6 +19,7 @@ mod simulation;
 pub mod story;
 mod timeline;
 mod traffic;
+pub mod trial;
 mod workloads;
 mod world;
 

@@ -148,7 +148,9 @@ impl Shop {
                 world.pods.behaviours.insert(image.into(), Behaviour::default());
             }
         }
-        simulation.furnish(&self.documents());
+        if let Err(error) = simulation.furnish(&self.documents()) {
+            unreachable!("a document of the shop is refused: {error}");
+        }
         simulation
     }
 
