@@ -4,8 +4,10 @@
 mod support;
 
 mod crash;
+mod crash_points;
 mod evidence;
 mod facts;
+mod faults;
 mod grpc;
 mod idle;
 mod intents;
