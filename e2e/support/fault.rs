@@ -47,9 +47,7 @@ impl Rule {
     pub fn concerns(&self, asks: &Asks) -> bool {
         match self.of {
             Of::Reads => *asks == Asks::Read,
-            Of::Writes(resource) => {
-                asks.write().is_some_and(|write| resource.is_empty() || write.resource == resource)
-            }
+            Of::Writes(resource) => asks.write().is_some_and(|write| resource.is_empty() || write.resource == resource),
         }
     }
 }

@@ -58,6 +58,14 @@ pub struct Judgement {
     pub offences: Vec<Offence>,
 }
 
+impl Judgement {
+    /// The laws were asked, and none is broken.
+    pub fn holds(&self) {
+        assert!(self.ours > 10, "only {} changes of the controller were seen", self.ours);
+        assert!(self.offences.is_empty(), "laws broken: {:#?}", self.offences);
+    }
+}
+
 impl Ledger {
     /// Everything from here on.
     pub async fn open(space: &Space) -> Self {

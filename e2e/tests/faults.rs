@@ -21,9 +21,7 @@ async fn promoted(mut stage: Stage, proxies: &[&Proxy], ledger: &Ledger) {
     }
     stage.owners_form().await;
     assert_eq!(stage.space.list(RUN).await.len(), 1, "one run");
-    let judgement = ledger.judge(proxies).await;
-    assert!(judgement.ours > 10, "only {} changes of the controller were seen", judgement.ours);
-    assert!(judgement.offences.is_empty(), "laws broken: {:#?}", judgement.offences);
+    ledger.judge(proxies).await.holds();
     stage.nothing_failed().await;
 }
 
@@ -36,6 +34,7 @@ async fn with_errors_and_slow_answers_of_the_api_server_a_version_is_promoted() 
     let (mut stage, proxy) = Stage::behind_proxy("faults-answers", TIDEGATE, |_| {}).await;
     let ledger = Ledger::open(&stage.space).await;
     let writes = Of::Writes("");
+    // A pass makes some twenty reads and takes all or nothing: of reads, one in a hundred fails in each way.
     proxy.inject(&[
         rule(writes, 4, Fault::Applied504),
         rule(writes, 5, Fault::Refused(409)),
@@ -46,11 +45,11 @@ async fn with_errors_and_slow_answers_of_the_api_server_a_version_is_promoted() 
         rule(writes, 17, Fault::AppliedLost),
         rule(writes, 19, Fault::Lost),
         rule(writes, 3, Fault::Slow(Duration::from_millis(300))),
-        rule(Of::Reads, 19, Fault::Refused(503)),
-        rule(Of::Reads, 23, Fault::Refused(429)),
-        rule(Of::Reads, 29, Fault::Refused(504)),
-        rule(Of::Reads, 31, Fault::Lost),
-        rule(Of::Reads, 37, Fault::Slow(Duration::from_millis(700))),
+        rule(Of::Reads, 97, Fault::Refused(503)),
+        rule(Of::Reads, 131, Fault::Refused(429)),
+        rule(Of::Reads, 173, Fault::Refused(504)),
+        rule(Of::Reads, 211, Fault::Lost),
+        rule(Of::Reads, 41, Fault::Slow(Duration::from_millis(700))),
     ]);
     stage.release("v2").await;
     stage.until_outcome("v2", "Promoted").await;
@@ -69,23 +68,24 @@ async fn every_write_applied_and_answered_with_504_once_in_two_still_promotes() 
     promoted(stage, &[&proxy], &ledger).await;
 }
 
-#[tokio::test]
-async fn with_silent_watches_a_run_goes_on_by_polling() {
-    let (mut stage, proxy) = Stage::behind_proxy("faults-silent", TIDEGATE, |_| {}).await;
+/// Nothing comes by a watch any more from the run's first step on.
+async fn without_watches(namespace: &str, rule: Watches) {
+    let (mut stage, proxy) = Stage::behind_proxy(namespace, TIDEGATE, |_| {}).await;
     let ledger = Ledger::open(&stage.space).await;
     stage.release("v2").await;
     stage.space.until_run("app", "a run", 30, |status| status["phase"] == "Stepping").await;
-    proxy.watches(Watches::Silent);
+    proxy.watches(rule);
     promoted(stage, &[&proxy], &ledger).await;
 }
 
 #[tokio::test]
-async fn with_watches_that_break_off_a_version_is_promoted() {
-    let (mut stage, proxy) = Stage::behind_proxy("faults-dropped", TIDEGATE, |_| {}).await;
-    let ledger = Ledger::open(&stage.space).await;
-    proxy.watches(Watches::Dropped);
-    stage.release("v2").await;
-    promoted(stage, &[&proxy], &ledger).await;
+async fn with_silent_watches_a_run_goes_on_by_polling() {
+    without_watches("faults-silent", Watches::Silent).await;
+}
+
+#[tokio::test]
+async fn with_watches_that_break_off_a_run_goes_on_by_polling() {
+    without_watches("faults-dropped", Watches::Dropped).await;
 }
 
 #[tokio::test]
