@@ -5,7 +5,7 @@ CARGO ?= cargo
 LAB := target/lab
 TEST_THREADS ?= 4
 
-.PHONY: build demo lab test check unit lab-test lab-verdicts crash outages bench-verdicts generate
+.PHONY: build demo lab test check unit lab-test lab-verdicts crash outages bench-verdicts sim sim-long crashes crash-pairs generate
 .DEFAULT_GOAL := build
 
 build: ## The binary, target/debug/tidegate
@@ -58,6 +58,23 @@ outages: $(LAB) ## API server, etcd and Prometheus taken away in mid-run; a lab 
 bench-verdicts: ## What the verdicts promise, on 2000 simulated hours of each of 50 cells
 	@echo "make bench-verdicts: under a minute, once the optimised build of about 10 min is there"
 	$(CARGO) bench --locked --bench verdicts
+
+SEED ?=
+SCHEDULES ?= 30000
+
+sim: ## Random schedules: 100,000 of the engine on a typed World, 3,000 of the whole controller; SEED=n tells one
+	$(CARGO) test --locked --release --test engine_schedules --test sim_schedules --no-run
+	@$(if $(SEED),SEED=$(SEED),SCHEDULES=100000) $(CARGO) test --locked --release --test engine_schedules -- --nocapture
+	@$(if $(SEED),SEED=$(SEED),SCHEDULES=3000) $(CARGO) test --locked --release --test sim_schedules -- --nocapture
+
+sim-long: ## SCHEDULES=n of the whole controller
+	SCHEDULES=$(SCHEDULES) $(CARGO) test --locked --release --test sim_schedules -- --nocapture
+
+crashes: ## A crash at every write of every story, on each side
+	CRASHES=all $(CARGO) test --locked --release --test sim_crashes -- --nocapture
+
+crash-pairs: ## Two crashes in each story, at the first write of any two sites
+	CRASHES=pairs $(CARGO) test --locked --release --test sim_crashes -- --nocapture
 
 generate: ## Rewrite what is generated: CRDs, references, golden files
 	UPDATE_GOLDEN=1 $(CARGO) test --test crds --test cli --test view --test plan

@@ -1,13 +1,16 @@
 //! Random schedules on the typed model: people, GitOps tools, pods and crashes do what they like, then stop, and the engine must
 //! come to rest with everything given back. The laws are checked on every decision on the way.
 //!
-//! A failure prints its seed; `SEED=n cargo test --test engine_schedules` replays it.
+//! A failure prints its seed; `SEED=n cargo test --test engine_schedules` replays it, `SCHEDULES=n` runs more.
 
 mod model;
+mod threads;
 
 use model::{Model, step};
+use threads::side_by_side;
+use tidegate::sim::chance::Chance;
 use tidegate::{
-    api::{ActionType, Percent, Reason, Span},
+    api::{ActionType, Percent, Reason, Span, baseline_of},
     engine::{CanaryRefs, Seen},
     stats::Verdict,
 };
@@ -15,45 +18,34 @@ use tidegate::{
 /// Schedules in the small form that runs with every test run.
 const SCHEDULES: u64 = 500;
 
-/// SplitMix64: the same seed gives the same schedule on every machine.
-struct Chance(u64);
+/// One schedule in this many makes each decision twice.
+const TWICE: u64 = 50;
 
-impl Chance {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        z ^ (z >> 31)
-    }
-
-    fn below(&mut self, bound: u64) -> u64 {
-        self.next() % bound
-    }
-
-    fn pick<T: Copy>(&mut self, from: &[T]) -> T {
-        from[self.below(from.len() as u64) as usize]
-    }
+fn number(variable: &str) -> Option<u64> {
+    std::env::var(variable).ok()?.parse().ok()
 }
 
 #[test]
 fn every_schedule_keeps_the_laws_and_comes_to_rest() {
-    let seeds = match std::env::var("SEED").ok().and_then(|seed| seed.parse().ok()) {
-        Some(seed) => seed..seed + 1,
-        None => 0..SCHEDULES,
+    let seeds: Vec<u64> = match number("SEED") {
+        Some(seed) => vec![seed],
+        None => (0..number("SCHEDULES").unwrap_or(SCHEDULES)).collect(),
     };
-    for seed in seeds {
-        let outcome = std::panic::catch_unwind(|| schedule(seed));
-        assert!(outcome.is_ok(), "SEED={seed}");
-    }
+    let failed = side_by_side(&seeds, |seed| std::panic::catch_unwind(|| schedule(*seed)).is_err());
+    let bad: Vec<&u64> = seeds.iter().zip(failed).filter(|(_, failed)| *failed).map(|(seed, _)| seed).collect();
+    println!("{} schedules, {} laws broken", seeds.len(), bad.len());
+    assert!(bad.is_empty(), "SEED={}", bad[0]);
 }
 
 fn schedule(seed: u64) {
-    let mut chance = Chance(seed);
+    let mut chance = Chance::new(seed);
     let weights = chance.pick(&[[10, 50], [1, 100], [50, 50], [30, 99], [0, 20]]);
     let routes = chance.below(3) as usize;
     let mut model = Model::adopted(vec![step(weights[0], 5), step(weights[1], 5), step(100, 0)], routes);
+    model.decides_twice = seed % TWICE == 0;
     model.spec().soak = Span::seconds(chance.below(2) * 20);
+    // Drawn from a chance of its own, so that a seed is the schedule that it was.
+    model.spec().baseline = routes > 0 && Chance::new(!seed).below(2) == 0;
     if chance.below(2) == 0 {
         model.budget();
         model.evidence(Model::undecided());
@@ -100,8 +92,8 @@ fn happen(model: &mut Model, chance: &mut Chance) {
         11 => model.verdict = model.verdict.take().map(|_| Verdict::hold(Reason::MetricsUnavailable, "away")),
         12 => model.verdict = model.verdict.take().map(|_| Model::undecided()),
         _ => {
-            let revision = chance.pick(&["v1", "v2", "v3"]);
-            if let Some(view) = model.world.revisions.get_mut(revision) {
+            let revision = of_baseline(model, chance.pick(&["v1", "v2", "v3"]));
+            if let Some(view) = model.world.revisions.get_mut(&revision) {
                 view.deployment = None;
             }
         }
@@ -114,25 +106,33 @@ fn reset_route(model: &mut Model, chance: &mut Chance) {
         let index = chance.below(count) as usize;
         let state = model.route_state(index);
         (state.canary, state.run) = (CanaryRefs::Absent, state.run.take().filter(|_| chance.below(2) == 0));
+        state.baseline = None;
     }
 }
 
+/// Every third time it is the baseline's that something happens to, if there is one.
+fn of_baseline(model: &Model, revision: &str) -> String {
+    let baseline = baseline_of(revision);
+    let hit = model.millis.is_multiple_of(3) && model.world.revisions.contains_key(&baseline);
+    if hit { baseline } else { revision.to_owned() }
+}
+
 fn flap(model: &mut Model, chance: &mut Chance) {
-    let revision = chance.pick(&["v1", "v2", "v3"]);
+    let revision = of_baseline(model, chance.pick(&["v1", "v2", "v3"]));
     if chance.below(3) == 0 {
-        model.ready_after.remove(revision);
+        model.ready_after.insert(revision.clone(), u64::MAX / 2);
     } else {
-        model.ready_after.insert(revision.to_owned(), 1_000 * chance.below(20));
+        model.ready_after.insert(revision.clone(), 1_000 * chance.below(20));
     }
-    if let Some(pods) = model.world.revisions.get_mut(revision).and_then(|view| view.deployment.as_mut()) {
+    if let Some(pods) = model.world.revisions.get_mut(&revision).and_then(|view| view.deployment.as_mut()) {
         pods.ready = chance.below(u64::from(pods.pods) + 1) as u32;
     }
 }
 
 /// Faults stop: pods get ready, nobody pauses, evidence comes in, nobody asks for anything more.
 fn heal(model: &mut Model) {
-    for revision in ["v1", "v2", "v3"] {
-        model.ready_after.insert(revision.to_owned(), 1_000);
+    for delay in model.ready_after.values_mut() {
+        *delay = 1_000;
     }
     model.spec().paused = false;
     if model.verdict.is_some() {

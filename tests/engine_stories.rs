@@ -184,6 +184,17 @@ fn a_newer_template_in_the_soak_cuts_it_short_and_traffic_does_not_go_back() {
 }
 
 #[test]
+fn the_old_revision_may_be_deleted_before_the_services_flip_to_the_new_one() {
+    let mut model = Model::adopted(three_steps(), 1);
+    model.template("v2");
+    model.until("finishing", 200, |model| model.run().phase == RunPhase::Finishing);
+    assert_eq!(model.service_state().pin.as_deref(), Some("v1"));
+    model.world.revisions.get_mut("v1").unwrap().deployment = None;
+    model.until("end", 120, Model::ended);
+    model.assert_at_rest();
+}
+
+#[test]
 fn the_stable_template_again_is_an_abort_that_ends_healthy() {
     let mut model = Model::adopted(three_steps(), 1);
     model.template("v2");

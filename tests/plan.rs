@@ -66,7 +66,7 @@ fn each_plan_is_shown_as_its_page() {
         assert!(!shown.contains('\x1b'), "colours without a terminal");
         pages += 1;
     }
-    assert_eq!(pages, 3);
+    assert_eq!(pages, 4);
 }
 
 #[test]

@@ -30,6 +30,16 @@ fn read(document: &Value) -> Result<ValidRollout, Vec<String>> {
 }
 
 #[test]
+fn a_baseline_is_taken_over_where_a_route_splits_the_traffic() {
+    let routes = ("/spec/traffic/routes", json!([{"gatewayAPI": {"name": "checkout"}}]));
+    for (written, baseline) in [(json!(true), true), (json!(false), false), (Value::Null, false)] {
+        let document = rollout(&[routes.clone(), ("/spec/strategy/canary/baseline", written)]);
+        assert_eq!(read(&document).unwrap().baseline, baseline);
+    }
+    assert!(!read(&rollout(&[("/spec/strategy/canary/baseline", json!(false))])).unwrap().baseline);
+}
+
+#[test]
 fn what_is_left_out_gets_its_default() {
     let valid = read(&rollout(&[("/spec/errorBudget", json!({"objective": "99.9"}))])).unwrap();
     assert_eq!((valid.warm, valid.drain), (Span::seconds(5), Span::seconds(15)));
@@ -83,7 +93,11 @@ fn each_problem_is_a_sentence_with_the_field_and_the_numbers() {
             json!([{"weight": 1, "gates": [{"name": "qa"}, {"name": "qa", "approvals": 0}]}]),
             "gates[1].name \"qa\" stands there twice",
         ),
-        ("/spec/strategy/canary/baseline", json!(true), "spec.strategy.canary.baseline: true is not supported"),
+        (
+            "/spec/strategy/canary/baseline",
+            json!(true),
+            "spec.strategy.canary.baseline is true and spec.traffic.routes is empty: name the route",
+        ),
         ("/spec/traffic/services", json!([]), "spec.traffic.services is empty"),
         ("/spec/traffic/preview", json!({"service": "checkout"}), "spec.traffic.preview.service checkout is one of"),
         ("/spec/traffic/routes", json!([{}]), "spec.traffic.routes[0] has no router"),

@@ -30,12 +30,12 @@ impl Point {
     /// change places from one run to the next.
     pub fn each(writes: &[Write]) -> Vec<Self> {
         let mut seen: BTreeMap<&Write, u64> = BTreeMap::new();
-        let mut point = |write| {
+        let point = |write| {
             let nth = seen.entry(write).or_default();
             *nth += 1;
             Self { write: Write::clone(write), nth: *nth }
         };
-        writes.iter().map(|write| point(write)).collect()
+        writes.iter().map(point).collect()
     }
 }
 

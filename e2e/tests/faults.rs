@@ -36,14 +36,14 @@ async fn with_errors_and_slow_answers_of_the_api_server_a_version_is_promoted() 
     let writes = Of::Writes("");
     // A pass makes some twenty reads and takes all or nothing: of reads, one in a hundred fails in each way.
     proxy.inject(&[
-        rule(writes, 4, Fault::Applied504),
-        rule(writes, 5, Fault::Refused(409)),
-        rule(writes, 7, Fault::Refused(503)),
-        rule(writes, 9, Fault::Refused(504)),
-        rule(writes, 11, Fault::Refused(429)),
-        rule(writes, 13, Fault::Refused(500)),
-        rule(writes, 17, Fault::AppliedLost),
-        rule(writes, 19, Fault::Lost),
+        rule(writes, 9, Fault::Applied504),
+        rule(writes, 7, Fault::Refused(409)),
+        rule(writes, 11, Fault::Refused(503)),
+        rule(writes, 13, Fault::Refused(504)),
+        rule(writes, 17, Fault::Refused(429)),
+        rule(writes, 19, Fault::Refused(500)),
+        rule(writes, 23, Fault::AppliedLost),
+        rule(writes, 29, Fault::Lost),
         rule(writes, 3, Fault::Slow(Duration::from_millis(300))),
         rule(Of::Reads, 97, Fault::Refused(503)),
         rule(Of::Reads, 131, Fault::Refused(429)),
@@ -52,7 +52,8 @@ async fn with_errors_and_slow_answers_of_the_api_server_a_version_is_promoted() 
         rule(Of::Reads, 41, Fault::Slow(Duration::from_millis(700))),
     ]);
     stage.release("v2").await;
-    stage.until_outcome("v2", "Promoted").await;
+    // Each failure costs a pass and the back-off after it.
+    stage.space.until_outcome("app", "v2", "Promoted", 240).await;
     let (injected, asked) = (proxy.injected(), proxy.asked().len());
     println!("{injected} faults, {asked} writes");
     assert!(injected > 20, "only {injected} faults");

@@ -3,6 +3,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod baseline;
 mod crash;
 mod crash_points;
 mod evidence;

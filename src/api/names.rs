@@ -32,11 +32,36 @@ pub fn revision_name(rollout: &str, revision: &str) -> String {
     format!("{rollout}-{revision}")
 }
 
+/// What the revision label of a baseline's pods ends in.
+const BASELINE: &str = "-baseline";
+
+/// The revision label of a baseline: pods of the stable revision that count as another one.
+pub fn baseline_of(stable: &str) -> String {
+    format!("{stable}{BASELINE}")
+}
+
+/// Whether this is a baseline's label; a hash has no hyphen.
+pub fn is_baseline(revision: &str) -> bool {
+    revision.ends_with(BASELINE)
+}
+
+/// The revision that has the pod template: its own, or stable for a baseline.
+pub fn recorded_as(revision: &str) -> &str {
+    revision.strip_suffix(BASELINE).unwrap_or(revision)
+}
+
 /// Name of a revision's Service for one application Service: cut so that it is a DNS label.
 pub fn revision_service_name(service: &str, revision: &str) -> String {
     let room = 63 - 1 - revision.len();
     let stem: String = service.chars().take(room).collect();
     format!("{}-{revision}", stem.trim_end_matches('-'))
+}
+
+/// The baseline whose Service for one application Service has this name.
+pub fn baseline_of_service(service: &str, name: &str) -> Option<String> {
+    let (_, stable) = name.strip_suffix(BASELINE)?.rsplit_once('-')?;
+    let baseline = baseline_of(stable);
+    (revision_service_name(service, &baseline) == name).then_some(baseline)
 }
 
 /// The revision under test in a run's name, `<rollout>-<hash>-<number>`: a hash has no hyphen.

@@ -38,6 +38,18 @@ impl Percent {
         Self(100_000 - self.0)
     }
 
+    /// What the control gets beside a canary with this share: all the rest, or with a baseline as much as the canary, if so much is
+    /// left.
+    pub fn of_control(self, has_baseline: bool) -> Self {
+        if has_baseline { self.min(self.rest()) } else { self.rest() }
+    }
+
+    /// This share as a part of what a canary that has it and its control get together: with a baseline a half, or more where less is
+    /// left for it.
+    pub fn of_arms(self, has_baseline: bool) -> Self {
+        if has_baseline && self > Self::ZERO { self.max(Self::whole(50)) } else { self }
+    }
+
     pub fn ratio(self) -> f64 {
         f64::from(self.0) / 100_000.0
     }
@@ -131,6 +143,18 @@ impl JsonSchema for Percent {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_baseline_gets_as_much_as_the_canary_or_what_is_left() {
+        for (share, control, of_arms) in [(0, 0, 0), (1, 1, 50), (50, 50, 50), (80, 20, 80), (100, 0, 100)] {
+            let share = Percent::whole(share);
+            assert_eq!(
+                (share.of_control(true), share.of_arms(true)),
+                (Percent::whole(control), Percent::whole(of_arms))
+            );
+            assert_eq!((share.of_control(false), share.of_arms(false)), (share.rest(), share));
+        }
+    }
 
     #[test]
     fn text_and_numbers_are_read_exactly() {

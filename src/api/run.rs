@@ -24,6 +24,7 @@ use super::{
 #[kube(printcolumn(name = "Phase", type_ = "string", json_path = ".status.phase"))]
 #[kube(printcolumn(name = "Step", type_ = "integer", json_path = ".status.step"))]
 #[kube(printcolumn(name = "Weight", type_ = "string", json_path = ".status.weight"))]
+#[kube(printcolumn(name = "Baseline", type_ = "string", json_path = ".spec.baseline", priority = 1))]
 #[kube(printcolumn(name = "Outcome", type_ = "string", json_path = ".status.outcome"))]
 #[kube(printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"))]
 #[serde(rename_all = "camelCase")]
@@ -41,6 +42,9 @@ pub struct RolloutRunSpec {
     pub stable: String,
     /// The revision under test (its hash).
     pub canary: String,
+    /// The baseline: the revision label of the pods of stable that are the control. Absent: stable itself is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub baseline: Option<String>,
     /// The RolloutAction of type Retry that asked for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub requested_by: Option<String>,
@@ -63,6 +67,13 @@ pub struct RolloutRunSpec {
     pub warm: Span,
     /// Time at weight 0 before what served it goes.
     pub drain: Span,
+}
+
+impl RolloutRunSpec {
+    /// The baseline's share while the canary has this one: 0 without a baseline.
+    pub fn baseline_at(&self, share: Percent) -> Percent {
+        if self.baseline.is_some() { share.of_control(true) } else { Percent::ZERO }
+    }
 }
 
 /// The steps of one attempt. The last step is at 100.

@@ -34,7 +34,7 @@ pub struct Canary {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("x-kubernetes-validations" = [not_zero()]))]
     pub soak: Option<Span>,
-    /// A fresh baseline of the stable revision as control, as large as the canary. Default false.
+    /// The canary is compared with fresh pods of the stable revision, as many as the canary has and with as much traffic (above 50, what is left), in place of the long-running ones. Needs `traffic.routes`. Default false: stable itself is the control.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub baseline: Option<bool>,
     /// How a template that was promoted before comes back. Default Fast.

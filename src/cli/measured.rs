@@ -63,7 +63,7 @@ impl Source {
             metrics: analysis.metrics,
             budget: written.valid.error_budget.clone(),
             canary: ArmNames { service: of_canary, revision: CANARY.into() },
-            control: ArmNames { service: service.clone(), revision: self.stable(written).await? },
+            stable: ArmNames { service: service.clone(), revision: self.stable(written).await? },
             port: self.port(manifest, written, &service).await?,
             ..Order::default()
         };

@@ -91,6 +91,9 @@ fn plan(
     if written.valid.routes.is_empty() {
         assumed.push("shares as written (without a route they are those of the pods)".into());
     }
+    if written.valid.baseline {
+        assumed.push("a baseline as the control, which gets as much as the canary or what is left".into());
+    }
     let expected = measured.map(|measured| measured.figures.expected);
     let question = Question {
         is_compared,

@@ -27,7 +27,8 @@ use serde_json::Value;
 use super::{Cluster, ClusterError, Documents, Kind, Memory, Moment, Pace, Runtime, WriteSite};
 use crate::{
     api::{Percent, RunPhase},
-    engine::{Action, Decision, RouteEdit, RunWrite, World},
+    engine::{Action, Decision, RouteEdit, RouteState, RunWrite, World},
+    traffic::Tested,
 };
 
 pub use intents::refuse_orphans;
@@ -234,8 +235,9 @@ impl Site<'_> {
             }
             Action::Share { service, run } => services::share(cluster, world, documents, service, run).await,
             Action::Unpin { service } => services::unpin(cluster, world, documents, service).await,
-            Action::Route { original, canary, total, edit } => {
-                routes::edit(cluster, world, documents, original, canary, *total, edit).await
+            Action::Route { original, canary, baseline, total, edit } => {
+                let tested = Tested { canary, baseline: baseline.as_deref() };
+                routes::edit(cluster, world, documents, original, tested, *total, edit).await
             }
             Action::Preview { service, revision } => {
                 services::preview(cluster, world, documents, service, revision).await
@@ -259,10 +261,12 @@ impl Site<'_> {
 
 /// The action takes traffic from the canary: a smaller share in a route, or without routes the pin of a run that goes back.
 fn lowers(world: &World, decision: &Decision, action: &Action) -> bool {
-    if let Action::Route { original, edit: RouteEdit::Weight { share }, .. } = action {
+    if let Action::Route { original, edit: RouteEdit::Weight { share, baseline }, .. } = action {
         let route = world.routes.iter().find(|route| route.kind == original.kind && route.name == original.name);
-        let now = route.and_then(|route| route.state.known()).map_or(Percent::FULL, |state| state.canary.largest());
-        return *share < now;
+        let shares = |state: &RouteState| (state.canary.largest(), state.baseline_refs().largest());
+        let (of_canary, of_baseline) =
+            route.and_then(|route| route.state.known()).map_or((Percent::FULL, Percent::ZERO), shares);
+        return *share < of_canary || *share == of_canary && *baseline < of_baseline;
     }
     matches!(action, Action::Pin { .. }) && world.routes.is_empty() && goes_back(world, decision)
 }

@@ -26,9 +26,9 @@ impl Documents {
         self.by_name.insert((kind, name), document);
     }
 
-    pub fn put_all<'d>(&mut self, kind: Kind, documents: impl IntoIterator<Item = &'d Value>) {
+    pub fn put_all(&mut self, kind: Kind, documents: impl IntoIterator<Item = Value>) {
         for document in documents {
-            self.put(kind, document.clone());
+            self.put(kind, document);
         }
     }
 

@@ -87,7 +87,7 @@ pub fn observe(
         rollout,
         runs,
     };
-    Ok(Observation { documents: documents(&gathered), world, evaluation })
+    Ok(Observation { documents: documents(gathered), world, evaluation })
 }
 
 /// The run that is not over; at most one is.
@@ -96,24 +96,24 @@ pub fn open_run(runs: &[RunView]) -> Option<&RunView> {
 }
 
 /// Everything that a write of this pass may build on.
-fn documents(gathered: &Gathered) -> Documents {
+fn documents(gathered: Gathered) -> Documents {
     let mut documents = Documents::default();
-    documents.put(ROLLOUT, gathered.rollout.clone());
-    documents.put_all(RUN, &gathered.runs);
+    documents.put(ROLLOUT, gathered.rollout);
+    documents.put_all(RUN, gathered.runs);
     for (kind, read) in [
-        (ACTION, &gathered.actions),
-        (CONTROLLER_REVISION, &gathered.records),
-        (DEPLOYMENT, &gathered.deployments),
-        (SERVICE, &gathered.own_services),
+        (ACTION, gathered.actions),
+        (CONTROLLER_REVISION, gathered.records),
+        (DEPLOYMENT, gathered.deployments),
+        (SERVICE, gathered.own_services),
     ] {
-        documents.put_all(kind, read.iter().flatten());
+        documents.put_all(kind, read.into_iter().flatten());
     }
-    documents.put_all(DEPLOYMENT, gathered.source.iter().flatten().flatten());
-    for (kind, read) in gathered.policies.iter().filter(|(kind, _)| COPIED_POLICIES.contains(kind)) {
-        documents.put_all(*kind, read.iter().flatten());
+    documents.put_all(DEPLOYMENT, gathered.source.into_iter().flatten().flatten());
+    for (kind, read) in gathered.policies.into_iter().filter(|(kind, _)| COPIED_POLICIES.contains(kind)) {
+        documents.put_all(kind, read.into_iter().flatten());
     }
-    for ((kind, _), read) in &gathered.objects {
-        documents.put_all(*kind, read.iter().flatten());
+    for ((kind, _), read) in gathered.objects {
+        documents.put_all(kind, read.into_iter().flatten());
     }
     documents
 }

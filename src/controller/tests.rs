@@ -1,5 +1,6 @@
 //! The shell against a small cluster in memory: what a failed read, a conflict and a refused write lead to.
 
+mod baseline;
 mod policies;
 
 use std::{
@@ -67,7 +68,7 @@ fn run() -> Value {
     plain["spec"]["rules"][0]["backendRefs"] = json!([{"name": "checkout", "port": 80}]);
     let frozen = |name: &str| RunRoute {
         name: name.into(),
-        ..router("HTTPRoute").unwrap().freeze(&plain, &["checkout".into()], &[], 100).unwrap()
+        ..router("HTTPRoute").unwrap().freeze(&plain, &["checkout".into()], &[], 100, 1).unwrap()
     };
     let step = |weight| crate::api::PlanStep { weight, ..Default::default() };
     let spec = RolloutRunSpec {
@@ -76,6 +77,7 @@ fn run() -> Value {
         release: None,
         stable: "old".into(),
         canary: "new".into(),
+        baseline: None,
         requested_by: None,
         plan: crate::api::Plan { steps: vec![step(Percent::whole(50)), step(Percent::FULL)], ..Default::default() },
         analysis: Default::default(),
@@ -132,8 +134,9 @@ fn lowering(world: &World) -> Vec<Action> {
     let back = |frozen: &RunRoute| Action::Route {
         original: Box::new(frozen.clone()),
         canary: "new".into(),
+        baseline: None,
         total: 100,
-        edit: RouteEdit::Weight { share: Percent::ZERO },
+        edit: RouteEdit::Weight { share: Percent::ZERO, baseline: Percent::ZERO },
     };
     let mut actions: Vec<Action> = world.runs[0].spec.routes.iter().map(back).collect();
     actions.push(Action::Pin { service: "checkout".into(), revision: "old".into(), run: None });

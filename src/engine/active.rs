@@ -2,7 +2,7 @@
 //!
 //! It changes nothing but the run's own record.
 
-use super::{CanaryRefs, RevisionView, RouteView, RunView, Seen, ServiceState, ServiceView, World, record};
+use super::{RevisionView, RouteState, RouteView, RunView, Seen, ServiceState, ServiceView, World, record};
 use crate::api::{Percent, PlanStep, Reason, RolloutRunSpec, RolloutRunStatus, RunOutcome, RunPhase, RunRoute};
 
 pub(super) struct Active<'w> {
@@ -80,6 +80,16 @@ impl<'w> Active<'w> {
         self.revision(&self.spec.canary)
     }
 
+    /// The revisions that the run brings up beside stable, each with its word: the canary, and a baseline.
+    pub fn tested(&self) -> impl Iterator<Item = (&'static str, &'w str)> + use<'w> {
+        let baseline = self.spec.baseline.as_deref().map(|revision| ("baseline", revision));
+        std::iter::once(("canary", self.spec.canary.as_str())).chain(baseline)
+    }
+
+    pub fn has_pods(&self, revision: &str) -> bool {
+        self.revision(revision).is_some_and(|view| view.deployment.is_some())
+    }
+
     /// Pods that the canary must have for the present step, the granted share and whatever share it has now.
     pub fn wanted_pods(&self) -> u32 {
         let (granted, target) = (self.status.weight, self.target());
@@ -102,9 +112,23 @@ impl<'w> Active<'w> {
         beside(self.full, share).max(floor).max(1)
     }
 
+    /// Pods that the baseline must have: as many as the canary. At 100 it gets nothing, and keeps what it has until the end.
+    pub fn wanted_baseline_pods(&self, baseline: &str) -> u32 {
+        if self.target() < Percent::FULL {
+            return self.wanted_pods();
+        }
+        let present = self.revision(baseline).and_then(|view| view.deployment.as_ref()).map_or(0, |pods| pods.desired);
+        present.max(need(self.full, self.spec.baseline_at(self.status.weight).max(self.largest_baseline_share())))
+    }
+
     /// Ready pods of the canary that its backend reaches: the smallest count over its Services.
     pub fn canary_ready(&self) -> u32 {
-        let Some(revision) = self.canary() else { return 0 };
+        self.ready(&self.spec.canary)
+    }
+
+    /// The same of any revision under test; 0 of one that is not there.
+    pub fn ready(&self, revision: &str) -> u32 {
+        let Some(revision) = self.revision(revision) else { return 0 };
         if !self.routed() {
             return revision.deployment.as_ref().map_or(0, |deployment| deployment.ready);
         }
@@ -156,12 +180,30 @@ impl<'w> Active<'w> {
         shares.max().unwrap_or_default()
     }
 
+    /// The largest share that the baseline has anywhere.
+    pub fn largest_baseline_share(&self) -> Percent {
+        let states = self.world.routes.iter().filter_map(|route| route.state.known());
+        states.map(|state| state.baseline_refs().largest()).max().unwrap_or_default()
+    }
+
+    /// The route gives the canary this share, and the baseline what belongs to it.
+    pub fn is_at(&self, state: &RouteState, share: Percent) -> bool {
+        state.is_at(share, self.spec.baseline.is_some().then(|| self.spec.baseline_at(share)))
+    }
+
+    /// The ready pods carry what the canary's share asks of it and of the baseline.
+    pub fn carries(&self, share: Percent) -> bool {
+        let of_baseline = need(self.full, self.spec.baseline_at(share));
+        self.canary_ready() >= need(self.full, share)
+            && self.spec.baseline.as_ref().is_none_or(|baseline| self.ready(baseline) >= of_baseline)
+    }
+
     /// Every route (or Service) gives the canary this share and has accepted it.
     pub fn stands_at(&self, share: Percent) -> bool {
         if self.routed() {
             return !self.world.routes.is_empty()
                 && self.world.routes.iter().all(|route| match &route.state {
-                    Seen::Known(state) => state.canary == CanaryRefs::At(share) && state.accepted,
+                    Seen::Known(state) => self.is_at(state, share) && state.accepted,
                     Seen::Absent | Seen::Unknown(_) => false,
                 });
         }

@@ -124,8 +124,10 @@ fn route_reset(active: &Active) -> Option<Reset> {
     let settled = active.status.settled_at.is_some();
     active.world.routes.iter().find_map(|route| {
         let state = route.state.known()?;
-        let moved = settled && state.canary != CanaryRefs::At(active.status.weight);
-        (state.canary == CanaryRefs::Absent || moved).then(|| Reset {
+        let moved = settled && !active.is_at(state, active.status.weight);
+        let unnamed = state.canary == CanaryRefs::Absent
+            || active.spec.baseline.is_some() && state.baseline_refs() == CanaryRefs::Absent;
+        (unnamed || moved).then(|| Reset {
             what: "route".into(),
             name: route.name.clone(),
             at: active.world.now.clone(),
@@ -137,8 +139,8 @@ fn route_reset(active: &Active) -> Option<Reset> {
 /// The pin is gone although two revisions have pods. Without a route it is told only once the share had settled, since
 /// before that the run itself moves the pin.
 fn service_reset(active: &Active) -> Option<Reset> {
-    let canary_has_pods = active.canary().is_some_and(|canary| canary.deployment.is_some());
-    if !canary_has_pods || (!active.routed() && active.status.settled_at.is_none()) {
+    let others_have_pods = active.tested().any(|(_, revision)| active.has_pods(revision));
+    if !others_have_pods || (!active.routed() && active.status.settled_at.is_none()) {
         return None;
     }
     let expected = active.pin_for(active.status.weight)?;

@@ -3,12 +3,10 @@
 //! It makes no transition. It raises a share only up to what the record grants and never before the pods are there.
 
 use super::{
-    Action, CanaryRefs, RouteEdit, RouteState, RouteView, Seen,
-    active::{Active, need},
-    contention,
-    draft::Draft,
+    Action, CanaryRefs, RevisionView, RouteEdit, RouteState, RouteView, Seen, active::Active, contention, draft::Draft,
+    prepare,
 };
-use crate::api::{Percent, RunPhase};
+use crate::api::{Percent, RunPhase, is_baseline, recorded_as};
 
 /// Pins, pods, backends and shares of a run that goes forward (steps and soak).
 pub(super) fn hold(active: &Active, draft: &mut Draft) {
@@ -27,7 +25,9 @@ pub(super) fn hold(active: &Active, draft: &mut Draft) {
             name(active, draft);
         }
         if contention::back_for_good(active, draft) {
-            lower(active, draft, active.status.weight);
+            // What the baseline has too much of, while it is to have some, the raise puts right: pods for it are there.
+            let nothing = active.status.weight == Percent::ZERO;
+            lower(active, draft, active.status.weight, if nothing { Percent::ZERO } else { Percent::FULL });
         }
         raise(active, draft);
     }
@@ -61,10 +61,10 @@ pub(super) fn keep_stable(active: &Active, draft: &mut Draft) {
 
 /// A revision has this many pods; its Deployment is made again from its record if somebody deleted it.
 pub(super) fn keep(active: &Active, draft: &mut Draft, revision: &str, replicas: u32) {
-    let Some(view) = active.revision(revision) else { return };
+    let recorded = active.revision(recorded_as(revision)).is_some_and(|view| view.recorded);
     let revision = revision.to_owned();
-    match &view.deployment {
-        None if view.recorded => draft.act(Action::CreateDeployment { revision, replicas }),
+    match active.revision(&revision).and_then(|view| view.deployment.as_ref()) {
+        None if recorded => draft.act(Action::CreateDeployment { revision, replicas }),
         Some(deployment) if deployment.desired != replicas => draft.act(Action::Scale { revision, replicas }),
         None | Some(_) => {}
     }
@@ -72,10 +72,20 @@ pub(super) fn keep(active: &Active, draft: &mut Draft, revision: &str, replicas:
 
 fn grow(active: &Active, draft: &mut Draft) {
     keep(active, draft, &active.spec.canary, active.wanted_pods());
-    let Some(canary) = active.canary() else { return };
-    let complete = active.spec.services.iter().all(|service| canary.services.contains_key(service));
-    if active.routed() && (!complete || canary.services_stale) {
-        draft.act(Action::ApplyServices { revision: active.spec.canary.clone() });
+    if let Some(baseline) = &active.spec.baseline {
+        let replicas = active.wanted_baseline_pods(baseline);
+        if replicas > 0 || active.has_pods(baseline) {
+            keep(active, draft, baseline, replicas);
+        }
+    }
+    let lacks = |view: &RevisionView| {
+        view.services_stale || active.spec.services.iter().any(|service| !view.services.contains_key(service))
+    };
+    for (_, revision) in active.tested() {
+        // A baseline has no record: without pods and Services nothing is seen of it.
+        if active.routed() && active.revision(revision).map_or(is_baseline(revision), lacks) {
+            draft.act(Action::ApplyServices { revision: revision.to_owned() });
+        }
     }
 }
 
@@ -97,15 +107,18 @@ pub(super) fn show(draft: &mut Draft, revision: &str) {
     }
 }
 
-/// Pods come first: a backend is named once the canary's pods for its first share are ready.
+/// Pods come first: a backend is named once the pods for its first share are ready.
 fn prepared_but_named(active: &Active) -> bool {
-    active.target() > Percent::ZERO && active.canary_ready() >= active.wanted_pods()
+    let all_ready = prepare::short_of_pods(active, true).is_none();
+    active.target() > Percent::ZERO && all_ready
 }
 
-/// Every managed rule names the canary's backends, and the route bears the run's mark.
+/// Every managed rule names the canary's backends, and the baseline's, and the route bears the run's mark.
 pub(super) fn is_named(state: &RouteState, active: &Active) -> bool {
-    let everywhere = !matches!(state.canary, CanaryRefs::Absent | CanaryRefs::Mixed(Percent::ZERO));
-    everywhere && state.run.as_deref() == Some(active.name)
+    let everywhere = |refs: CanaryRefs| !matches!(refs, CanaryRefs::Absent | CanaryRefs::Mixed(Percent::ZERO));
+    everywhere(state.canary)
+        && (active.spec.baseline.is_none() || everywhere(state.baseline_refs()))
+        && state.run.as_deref() == Some(active.name)
 }
 
 fn name(active: &Active, draft: &mut Draft) {
@@ -117,12 +130,16 @@ fn name(active: &Active, draft: &mut Draft) {
     }
 }
 
-/// No route gives the canary more than this. All routes at once, each on its own.
-pub(super) fn lower(active: &Active, draft: &mut Draft, share: Percent) {
+/// No route gives the canary more than `share`, and its baseline more than `baseline`; neither gets more than it has anywhere. All
+/// routes at once, each on its own.
+pub(super) fn lower(active: &Active, draft: &mut Draft, share: Percent, baseline: Percent) {
     for route in &active.world.routes {
         let Seen::Known(state) = &route.state else { continue };
-        if state.canary.largest() > share || matches!(state.canary, CanaryRefs::Mixed(_)) {
-            draft.act(edit(active, route, RouteEdit::Weight { share }));
+        let (of_canary, of_baseline) = (state.canary, state.baseline_refs());
+        let is_mixed = [of_canary, of_baseline].iter().any(|refs| matches!(refs, CanaryRefs::Mixed(_)));
+        if of_canary.largest() > share || of_baseline.largest() > baseline || is_mixed {
+            let (share, baseline) = (share.min(of_canary.largest()), baseline.min(of_baseline.largest()));
+            draft.act(edit(active, route, RouteEdit::Weight { share, baseline }));
         }
     }
 }
@@ -130,18 +147,21 @@ pub(super) fn lower(active: &Active, draft: &mut Draft, share: Percent) {
 /// One route after another: the next is raised once the one before has accepted.
 fn raise(active: &Active, draft: &mut Draft) {
     let share = active.status.weight;
-    if share == Percent::ZERO || active.canary_ready() < need(active.full, share) {
+    if share == Percent::ZERO || !active.carries(share) {
         return;
     }
     for route in &active.world.routes {
         let Seen::Known(state) = &route.state else { return };
-        match state.canary {
-            CanaryRefs::At(at) if at == share && state.accepted => {}
-            CanaryRefs::At(at) if at < share => {
-                draft.act(edit(active, route, RouteEdit::Weight { share }));
+        match (state.canary, state.baseline_refs()) {
+            _ if active.is_at(state, share) && state.accepted => {}
+            (_, CanaryRefs::Mixed(_)) => return,
+            (_, CanaryRefs::Absent) if active.spec.baseline.is_some() => return,
+            (CanaryRefs::At(at), _) if at <= share && !active.is_at(state, share) => {
+                let baseline = active.spec.baseline_at(share);
+                draft.act(edit(active, route, RouteEdit::Weight { share, baseline }));
                 return;
             }
-            CanaryRefs::At(_) | CanaryRefs::Mixed(_) | CanaryRefs::Absent => return,
+            (CanaryRefs::At(_) | CanaryRefs::Mixed(_) | CanaryRefs::Absent, _) => return,
         }
     }
 }
@@ -150,6 +170,7 @@ pub(super) fn edit(active: &Active, route: &RouteView, edit: RouteEdit) -> Actio
     Action::Route {
         original: Box::new(active.original(route)),
         canary: active.spec.canary.clone(),
+        baseline: active.spec.baseline.clone(),
         total: active.total(),
         edit,
     }

@@ -4,7 +4,7 @@ use super::{
     Action, Decision, Draft, RunView, RunWrite, World, active::Active, project::Situation, project::last_proven,
     records, rest, restore, retire, start, stepping,
 };
-use crate::api::{Phase, Reason, RolloutRunStatus, RunOutcome, RunPhase, is_run_of, revision_of_run};
+use crate::api::{Phase, Reason, RolloutRunStatus, RunOutcome, RunPhase, is_run_of, recorded_as, revision_of_run};
 
 /// Evidence and credits are written at most this often without a transition: they are for readers, not for safety.
 const UNWRITTEN_MILLIS: u64 = 30_000;
@@ -105,7 +105,7 @@ fn begin(state: &mut Active) {
     let marks = world.services.iter().filter_map(|service| service.state.known()?.run.as_deref());
     let marks = marks.chain(world.routes.iter().filter_map(|route| route.state.known()?.run.as_deref()));
     let mut marks = marks.collect::<Vec<_>>().into_iter();
-    let started = state.canary().is_some_and(|canary| canary.deployment.is_some());
+    let started = state.tested().any(|(_, revision)| state.has_pods(revision));
     if !started && !marks.any(|mark| mark == state.name) {
         let message = format!("from revision {} to {}", state.spec.stable, state.spec.canary);
         return state.transition(Reason::Preparing, message);
@@ -129,7 +129,7 @@ fn lost_run(world: &World) -> Option<RunView> {
     let canary = revision_of_run(name)?;
     let (proven, _) = last_proven(world)?;
     let other = world.revisions.iter().find(|(revision, view)| *revision != canary && view.deployment.is_some());
-    let stable = if proven == canary { other.map_or(canary, |(revision, _)| revision.as_str()) } else { proven };
+    let stable = if proven == canary { other.map_or(canary, |(revision, _)| recorded_as(revision)) } else { proven };
     let spec = start::reconstruct(world, stable, canary);
     let mut status = RolloutRunStatus { epoch: world.epoch, phase: RunPhase::Aborting, ..RolloutRunStatus::default() };
     status.ending = Some(RunOutcome::Aborted);

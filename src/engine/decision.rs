@@ -50,7 +50,7 @@ pub enum Action {
     RecordRevision {
         revision: Revision,
     },
-    /// Create the Deployment from the ControllerRevision, if it is not there.
+    /// Create the Deployment from the ControllerRevision (a baseline's from stable's), if it is not there.
     CreateDeployment {
         revision: Revision,
         replicas: u32,
@@ -101,6 +101,7 @@ pub enum Action {
     Route {
         original: Box<RunRoute>,
         canary: Revision,
+        baseline: Option<Revision>,
         total: u32,
         edit: RouteEdit,
     },
@@ -140,11 +141,11 @@ pub enum Action {
 /// An intent for a route.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RouteEdit {
-    /// Append the canary's refs at weight 0 to every managed rule, and the run annotation.
+    /// Append the refs of the canary, and of a baseline, at weight 0 to every managed rule, and the run annotation.
     Name { run: String },
-    /// Give the canary this share, the application's Services the rest.
-    Weight { share: Percent },
-    /// Take the canary's refs and the run's mark out, and write the original weights: the owners' form.
+    /// Give the canary and the baseline (0 without one) these shares, the application's Services the rest.
+    Weight { share: Percent, baseline: Percent },
+    /// Take these refs and the run's mark out, and write the original weights: the owners' form.
     Drop { run: String },
 }
 

@@ -4,8 +4,8 @@
 //! that one mistake is not made twice. A broken law withholds the actions.
 
 use super::{
-    Action, CanaryRefs, Decision, RouteEdit, RunView, RunWrite, World, active::need, project::last_proven,
-    restore::is_ours,
+    Action, CanaryRefs, Decision, RouteEdit, RouteState, RouteView, RunView, RunWrite, World, active::need,
+    project::last_proven, restore::is_ours,
 };
 use crate::{
     api::{Percent, RolloutRunStatus, RunPhase},
@@ -39,8 +39,8 @@ pub fn laws(world: &World, decision: &Decision) -> Vec<Broken> {
     };
     let full = world.rollout.spec.as_ref().ok().and_then(|spec| spec.replicas).unwrap_or(0);
     let case = Case { world, run, after, full };
-    let of_actions: [fn(&Case, &Action) -> Option<Broken>; 7] =
-        [capacity, absorbed, shrink_last, target_before_share, last_proven_only, deletion, pin_first];
+    let of_actions: [fn(&Case, &Action) -> Option<Broken>; 8] =
+        [capacity, sums, absorbed, shrink_last, target_before_share, last_proven_only, deletion, pin_first];
     let found = decision.actions.iter().flat_map(|action| of_actions.iter().filter_map(|law| law(&case, action)));
     let of_state: [fn(&Case) -> Option<Broken>; 3] = [one_step, evidence, time];
     let mut broken: Vec<Broken> = found.collect();
@@ -53,46 +53,81 @@ fn broken(law: &'static str, message: impl Into<String>) -> Option<Broken> {
     Some(Broken { law, message: message.into() })
 }
 
-/// The canary's share before and after a route edit.
-fn shift(case: &Case, action: &Action) -> Option<(Percent, Percent)> {
-    let Action::Route { original, edit: RouteEdit::Weight { share }, .. } = action else { return None };
-    let route = case.world.routes.iter().find(|route| route.kind == original.kind && route.name == original.name)?;
-    let before = match route.state.known()?.canary {
-        CanaryRefs::At(share) | CanaryRefs::Mixed(share) => share,
-        CanaryRefs::Absent => Percent::ZERO,
-    };
-    Some((before, *share))
+/// What one revision under test gets of a route before an edit, and after it.
+struct Shift<'w> {
+    word: &'static str,
+    revision: &'w str,
+    before: Percent,
+    after: Percent,
+    /// What the run's record grants it.
+    granted: Percent,
 }
 
-fn ready_canary(case: &Case) -> u32 {
-    let Some(view) = case.run.and_then(|run| case.world.revisions.get(&run.spec.canary)) else { return 0 };
+/// The canary's and the baseline's.
+fn shifts<'w>(case: &Case<'w>, action: &Action) -> Vec<Shift<'w>> {
+    let Action::Route { original, edit: RouteEdit::Weight { share, baseline: of_baseline }, .. } = action else {
+        return Vec::new();
+    };
+    let mut routes = case.world.routes.iter();
+    let same = |route: &&RouteView| route.kind == original.kind && route.name == original.name;
+    let state = routes.find(same).and_then(|route| route.state.known());
+    let (Some(state), Some(run)) = (state, case.run) else { return Vec::new() };
+    let weight = case.after.map_or(Percent::ZERO, |status| status.weight);
+    let of_canary = Shift {
+        word: "canary",
+        revision: &run.spec.canary,
+        before: state.canary.largest(),
+        after: *share,
+        granted: weight,
+    };
+    let of_baseline = run.spec.baseline.as_ref().map(|revision| Shift {
+        word: "baseline",
+        revision,
+        before: state.baseline.as_ref().map_or(Percent::ZERO, |baseline| baseline.refs.largest()),
+        after: *of_baseline,
+        granted: weight.min(weight.rest()),
+    });
+    std::iter::once(of_canary).chain(of_baseline).collect()
+}
+
+fn ready(case: &Case, revision: &str) -> u32 {
+    let Some(view) = case.world.revisions.get(revision) else { return 0 };
     case.world.services.iter().map(|service| view.services.get(&service.name).copied().unwrap_or(0)).min().unwrap_or(0)
 }
 
 /// S1: a share is raised only to what the ready pods carry.
 fn capacity(case: &Case, action: &Action) -> Option<Broken> {
-    let (before, after) = shift(case, action)?;
-    let (ready, needed) = (ready_canary(case), need(case.full, after));
-    if after > before && ready < needed {
-        return broken("S1", format!("weight {after} with {ready} ready canary pods, {needed} needed"));
-    }
-    None
+    shifts(case, action).into_iter().find_map(|Shift { word, revision, before, after, granted: _ }| {
+        let (ready, needed) = (ready(case, revision), need(case.full, after));
+        let message = || format!("weight {after} with {ready} ready {word} pods, {needed} needed");
+        if after > before && ready < needed { broken("S1", message()) } else { None }
+    })
 }
 
-/// S2: after the decision to go back nothing raises the canary or its pods; and never above what was granted.
+/// S5: the shares of one application Service are no more than all of it.
+fn sums(case: &Case, action: &Action) -> Option<Broken> {
+    let after: Vec<Percent> = shifts(case, action).iter().map(|shift| shift.after).collect();
+    let sum: u32 = after.iter().map(|share| share.thousandths()).sum();
+    (sum > Percent::FULL.thousandths()).then(|| broken("S5", format!("weights {after:?} are more than 100")))?
+}
+
+/// S2: after the decision to go back nothing raises what is under test or its pods; and never above what was granted.
 fn absorbed(case: &Case, action: &Action) -> Option<Broken> {
     let status = case.after?;
-    if let Some((before, after)) = shift(case, action)
-        && after > before
-        && (status.phase == RunPhase::Aborting || after > status.weight)
+    let is_raised = |shift: &Shift| shift.after > shift.before;
+    let is_too_much = |shift: &Shift| status.phase == RunPhase::Aborting || shift.after > shift.granted;
+    if let Some(Shift { word, before, after, granted, .. }) =
+        shifts(case, action).into_iter().find(|shift| is_raised(shift) && is_too_much(shift))
     {
-        return broken("S2", format!("weight raised from {before} to {after}, granted is {}", status.weight));
+        return broken("S2", format!("weight of the {word} raised from {before} to {after}, granted is {granted}"));
     }
-    let canary = &case.run?.spec.canary;
+    let spec = &case.run?.spec;
+    let is_tested = |revision: &String| *revision == spec.canary || Some(revision) == spec.baseline.as_ref();
     match action {
-        Action::Scale { revision, replicas } if revision == canary && status.phase == RunPhase::Aborting => {
+        Action::Scale { revision, replicas } if is_tested(revision) && status.phase == RunPhase::Aborting => {
             let desired = case.world.revisions.get(revision)?.deployment.as_ref()?.desired;
-            (*replicas > desired).then(|| broken("S2", format!("canary scaled up to {replicas} while going back")))?
+            (*replicas > desired)
+                .then(|| broken("S2", format!("{revision} scaled up to {replicas} while going back")))?
         }
         _ => None,
     }
@@ -100,9 +135,14 @@ fn absorbed(case: &Case, action: &Action) -> Option<Broken> {
 
 /// The largest share that a revision may be getting.
 fn share_of(case: &Case, revision: &str) -> Percent {
-    let canary = case.run.is_some_and(|run| run.spec.canary == revision);
     let states = || case.world.routes.iter().filter_map(|route| route.state.known());
-    let by_refs = if canary { states().map(|state| state.canary.largest()).max() } else { None };
+    let of_baseline = |state: &RouteState| match &state.baseline {
+        Some(baseline) if baseline.revision == revision => baseline.refs.largest(),
+        Some(_) | None => Percent::ZERO,
+    };
+    let canary = case.run.is_some_and(|run| run.spec.canary == revision);
+    let of_refs = |state: &RouteState| if canary { state.canary.largest() } else { of_baseline(state) };
+    let by_refs = states().map(of_refs).max();
     let selected =
         case.world.services.iter().filter_map(|service| service.state.known()).any(|state| {
             state.pin.as_deref().is_none_or(|pin| pin == revision) && state.endpoints.contains_key(revision)
@@ -171,17 +211,17 @@ fn deletion(case: &Case, action: &Action) -> Option<Broken> {
     let mut services = case.world.services.iter().filter_map(|service| service.state.known());
     let pinned = services.any(|state| state.pin.is_some() && is_ours(case.world, state));
     let named = case.world.routes.iter().filter_map(|route| route.state.known());
-    let named = named.into_iter().any(|state| state.canary != CanaryRefs::Absent);
+    let named = named.into_iter().any(|state| state.canary != CanaryRefs::Absent || state.baseline.is_some());
     (pinned || named).then(|| broken("S11", "the finalizer would go before everything is restored"))?
 }
 
 /// A second revision has pods only behind a pin.
 fn pin_first(case: &Case, action: &Action) -> Option<Broken> {
     let Action::CreateDeployment { revision, .. } = action else { return None };
-    let canary = case.run.is_some_and(|run| run.spec.canary == *revision);
+    let tested = |run: &RunView| run.spec.canary == *revision || run.spec.baseline.as_ref() == Some(revision);
     let open = case.world.services.iter().filter_map(|service| service.state.known()).any(|state| state.run.is_none());
     let second = case.world.revisions.iter().any(|(other, view)| other != revision && view.deployment.is_some());
-    (canary && open && second)
+    (case.run.is_some_and(tested) && open && second)
         .then(|| broken("S1", format!("pods of {revision} would come up before the Services are pinned")))?
 }
 

@@ -3,7 +3,7 @@
 //! Order: pinned, pods ready, backend named, warm, nothing else behind the Service. It raises nothing itself.
 
 use super::{Fact, RouteView, Seen, active::Active, active::need, course, draft::Draft, draft::SHORT_POLL_MILLIS};
-use crate::api::{Percent, Reason};
+use crate::api::{Percent, Reason, is_baseline};
 
 /// How long a count of ready pods or a set of endpoints must hold before it is believed. Shorter, and a pod that flaps
 /// once gets traffic; longer, and every step is slower.
@@ -64,26 +64,43 @@ fn not_pinned(active: &Active, _: &mut Draft, _: bool) -> Option<Waiting> {
 }
 
 fn pods_missing(active: &Active, draft: &mut Draft, raise: bool) -> Option<Waiting> {
-    let (ready, wanted) = (active.canary_ready(), active.wanted_pods());
-    // At its weight the canary needs the pods of that weight; more are on their way when N has risen.
-    let enough = if raise || active.status.settled_at.is_none() {
-        wanted
-    } else if active.routed() {
-        need(active.full, active.status.weight)
-    } else {
-        1
-    };
+    let short = short_of_pods(active, raise);
     let settle = if raise && active.status.weight == Percent::ZERO { SETTLE_MILLIS } else { 0 };
-    if draft.has_held(Fact::Ready, ready >= enough, settle) {
+    if draft.has_held(Fact::Ready, short.is_none(), settle) {
         return None;
     }
-    let goal = if raise { active.target() } else { active.status.weight };
-    let message = if ready < enough {
-        format!("{ready} of {wanted} canary pods ready, {enough} needed for weight {goal}")
-    } else {
-        format!("{ready} canary pods ready, waiting {} s that it stays so", SETTLE_MILLIS / 1_000)
+    let (on_deadline, message) = match short {
+        Some(message) => (true, message),
+        None => {
+            let ready = active.canary_ready();
+            (false, format!("{ready} canary pods ready, waiting {} s that it stays so", SETTLE_MILLIS / 1_000))
+        }
     };
-    Some(Waiting::new(Reason::WaitingForPods, ready < enough, message))
+    Some(Waiting::new(Reason::WaitingForPods, on_deadline, message))
+}
+
+/// The revision under test that has too few ready pods for what it gets, or with `raise` for what it is to get.
+pub(super) fn short_of_pods(active: &Active, raise: bool) -> Option<String> {
+    let goal = if raise { active.target() } else { active.status.weight };
+    let is_new = raise || active.status.settled_at.is_none();
+    active.tested().find_map(|(word, revision)| {
+        let is_baseline = is_baseline(revision);
+        let share = |of: Percent| if is_baseline { active.spec.baseline_at(of) } else { of };
+        let wanted = match is_baseline {
+            true if goal == Percent::FULL => 0,
+            true => active.wanted_baseline_pods(revision),
+            false => active.wanted_pods(),
+        };
+        // At its weight an arm needs the pods of that weight; more are on their way when N has risen.
+        let enough = match is_new {
+            true => wanted,
+            false if active.routed() => need(active.full, share(active.status.weight)),
+            false => 1,
+        };
+        let ready = active.ready(revision);
+        (ready < enough)
+            .then(|| format!("{ready} of {wanted} {word} pods ready, {enough} needed for weight {}", share(goal)))
+    })
 }
 
 fn not_named(active: &Active, draft: &mut Draft, raise: bool) -> Option<Waiting> {

@@ -43,13 +43,14 @@ pub(super) fn leftovers(draft: &mut Draft) -> Option<Situation> {
             continue;
         };
         left = Some(format!("{} {} gets its owner's form again", route.kind, route.name));
-        let edit = if state.canary.largest() > Percent::ZERO {
-            RouteEdit::Weight { share: Percent::ZERO }
-        } else {
+        let edit = if state.gives_nothing() {
             RouteEdit::Drop { run: run.clone() }
+        } else {
+            RouteEdit::Weight { share: Percent::ZERO, baseline: Percent::ZERO }
         };
         let (original, canary) = (Box::new(state.original.clone()), canary.to_owned());
-        draft.act(Action::Route { original, canary, total, edit });
+        let baseline = state.baseline.as_ref().map(|baseline| baseline.revision.clone());
+        draft.act(Action::Route { original, canary, baseline, total, edit });
     }
     let left = left.or_else(|| unpin(draft))?;
     draft.wake(0);

@@ -34,15 +34,16 @@ pub(super) fn go_back(active: &mut Active, draft: &mut Draft) -> Situation {
     if !active.moved {
         intent::too_late(active, draft);
     }
-    let target = stable_can_take(active, draft);
+    let (target, of_baseline) = stable_can_take(active, draft);
+    let all = target == Percent::ZERO && of_baseline == Percent::ZERO;
     if active.routed() {
-        course::lower(active, draft, target);
+        course::lower(active, draft, target, of_baseline);
     }
-    pin_winner(active, draft, target);
+    pin_winner(active, draft, all);
     course::keep_stable(active, draft);
     course::preview(active, draft);
     let (winner, loser) = (active.spec.stable.clone(), active.spec.canary.clone());
-    let gone = target == Percent::ZERO && retire(active, draft, &winner, &loser);
+    let gone = all && retire(active, draft, &winner, &loser);
     if gone && !active.moved && records::are_kept(active) {
         let ending = active.status.ending.unwrap_or(RunOutcome::Aborted);
         end(active, draft, ending);
@@ -51,8 +52,12 @@ pub(super) fn go_back(active: &mut Active, draft: &mut Draft) -> Situation {
     let why = active.status.message.clone();
     let (ready, full) = (active.stable_ready().unwrap_or(0), active.full);
     let mut situation = of_run(active, Phase::Progressing, Reason::Aborting, format!("going back: {why}"));
-    if target > Percent::ZERO {
-        let message = format!("{ready} of {full} stable pods ready: the canary keeps weight {target} until more are");
+    if !all {
+        let and_baseline = active.spec.baseline.as_ref().map(|_| format!(" and the baseline {of_baseline}"));
+        let message = format!(
+            "{ready} of {full} stable pods ready: the canary keeps weight {target}{} until more are",
+            and_baseline.unwrap_or_default()
+        );
         situation.extra.push(("AbortIncomplete", Reason::AbortIncomplete, message));
     }
     say_unaccepted(active, draft, &mut situation);
@@ -71,38 +76,42 @@ fn say_unaccepted(active: &Active, draft: &mut Draft, situation: &mut Situation)
     }
 }
 
-/// The share that the canary keeps while too few stable pods are ready: none as soon as 70 % of them are.
-/// An unknown count counts as enough: going back depends on nothing but the route.
-fn stable_can_take(active: &Active, draft: &mut Draft) -> Percent {
-    let (now, full) = (active.largest_share(), active.full);
-    let Some(ready) = active.stable_ready() else { return Percent::ZERO };
-    if now == Percent::ZERO || ready >= ENOUGH_STABLE.of_ceil(full) {
-        return Percent::ZERO;
+/// The shares that the canary and its baseline keep while too few stable pods are ready: none as soon as 70 % of them are. The
+/// canary's goes first: the baseline's pods run what stable's do. An unknown count counts as enough: going back depends on
+/// nothing but the route.
+fn stable_can_take(active: &Active, draft: &mut Draft) -> (Percent, Percent) {
+    let nothing = (Percent::ZERO, Percent::ZERO);
+    let (now, full) = ((active.largest_share(), active.largest_baseline_share()), active.full);
+    let Some(ready) = active.stable_ready() else { return nothing };
+    if now == nothing || ready >= ENOUGH_STABLE.of_ceil(full) {
+        return nothing;
     }
     let failed = active.world.evidence.as_ref().is_some_and(|seen| seen.verdict.judgement == Judgement::Fail);
     if draft.has_held(Fact::AbortHeld, true, PATIENCE_MILLIS) && failed && ready >= 1 {
-        return Percent::ZERO;
+        return nothing;
     }
     if !active.routed() {
-        return if ready == 0 { now } else { Percent::ZERO };
+        return if ready == 0 { now } else { nothing };
     }
     let unit = 100_000 / active.total();
-    let share = Percent::from_thousandths(100_000 * ready / full.max(1) / unit * unit);
-    now.min(share.rest())
+    let left = Percent::from_thousandths(100_000 * ready / full.max(1) / unit * unit).rest();
+    let of_baseline = now.1.min(left);
+    (now.0.min(Percent::from_thousandths(left.thousandths() - of_baseline.thousandths())), of_baseline)
 }
 
-/// The Services select the winner while the loser has pods.
-fn pin_winner(active: &Active, draft: &mut Draft, target: Percent) {
-    if (active.routed() || target == Percent::ZERO) && loser_has_pods(active) {
+/// The Services select the winner while another revision has pods.
+fn pin_winner(active: &Active, draft: &mut Draft, all: bool) {
+    if (active.routed() || all) && others_have_pods(active) {
         course::pin(active, draft);
     }
 }
 
-/// A run that was made again from its marks may name one revision only, if no other is left: then nobody loses.
-fn loser_has_pods(active: &Active) -> bool {
+/// The losing revision, or a baseline, has pods. A run that was made again from its marks may name one revision only, if no
+/// other is left: then nobody loses.
+fn others_have_pods(active: &Active) -> bool {
     let loser = if active.status.phase == RunPhase::Finishing { &active.spec.stable } else { &active.spec.canary };
-    let has_pods = active.revision(loser).is_some_and(|revision| revision.deployment.is_some());
-    has_pods && active.spec.stable != active.spec.canary
+    let of_loser = active.has_pods(loser) && active.spec.stable != active.spec.canary;
+    of_loser || active.spec.baseline.as_ref().is_some_and(|baseline| active.has_pods(baseline))
 }
 
 /// One pass of a promoted run: the Services flip to the winner, then the routes get their owners' form.
@@ -126,7 +135,7 @@ pub(super) fn finish(active: &mut Active, draft: &mut Draft) -> Situation {
     let warm = SETTLE_MILLIS + active.spec.warm.as_millis();
     let given_back = flipped && draft.has_held(Fact::Flipped, true, warm);
     if given_back {
-        course::lower(active, draft, Percent::ZERO);
+        course::lower(active, draft, Percent::ZERO, Percent::ZERO);
     }
     if flipped && retire(active, draft, &winner, &loser) {
         end(active, draft, RunOutcome::Promoted);
@@ -176,7 +185,10 @@ fn flip(active: &Active, draft: &mut Draft, winner: &str) {
     let reset = states.any(|state| state.canary != CanaryRefs::At(Percent::FULL));
     let enough = active.canary_ready() >= need(active.full, Percent::FULL);
     let selected = active.services().all(|(_, state)| state.pin.as_deref() == Some(winner));
-    if enough && (drained || reset || selected || !active.routed()) && loser_has_pods(active) {
+    // The loser's pods may have been deleted before it: then its pin would select nothing for good.
+    let elsewhere = active.services().any(|(_, state)| state.pin.as_deref().is_some_and(|pin| pin != winner));
+    let needed = elsewhere || others_have_pods(active);
+    if enough && needed && (drained || reset || selected || !active.routed()) {
         course::pin(active, draft);
     }
 }
@@ -201,34 +213,40 @@ fn retire(active: &Active, draft: &mut Draft, winner: &str, loser: &str) -> bool
         drop_refs(active, draft);
     }
     let dropped = draft.has_held(Fact::Dropped, is_dropped(active), drain);
-    let services_left = active.canary().is_some_and(|canary| !canary.is_without_services());
-    if dropped && services_left {
-        draft.act(Action::DeleteServices { revision: active.spec.canary.clone() });
+    let has_services = |revision: &str| active.revision(revision).is_some_and(|view| !view.is_without_services());
+    let services_left: Vec<&str> =
+        active.tested().map(|(_, revision)| revision).filter(|revision| has_services(revision)).collect();
+    if dropped {
+        for revision in &services_left {
+            draft.act(Action::DeleteServices { revision: (*revision).to_owned() });
+        }
     }
-    let loser_served_by_refs = loser == active.spec.canary;
     let readable = !active.world.services.iter().any(|service| service.state.is_unknown());
-    let out = readable && active.services().all(|(_, state)| !state.endpoints.contains_key(loser));
-    let out = draft.has_held(Fact::OutOfService(loser.to_owned()), out, drain);
-    if out && loser != winner && (drained || !loser_served_by_refs || !active.routed()) {
-        shrink(active, draft, loser);
+    for revision in [Some(loser), active.spec.baseline.as_deref()].into_iter().flatten() {
+        let served_by_refs = revision != active.spec.stable;
+        let out = readable && active.services().all(|(_, state)| !state.endpoints.contains_key(revision));
+        let out = draft.has_held(Fact::OutOfService(revision.to_owned()), out, drain);
+        if out && revision != winner && (drained || !served_by_refs || !active.routed()) {
+            shrink(active, draft, revision);
+        }
     }
     let others_gone = active.world.revisions.iter().all(|(revision, view)| {
         revision == winner || view.deployment.as_ref().is_none_or(|pods| pods.pods_with_terminating == 0)
     });
     let pinned: Vec<_> = active.services().filter(|(_, state)| state.pin.is_some() || state.run.is_some()).collect();
-    if others_gone && !loser_has_pods(active) {
+    if others_gone && !others_have_pods(active) {
         for (service, _) in &pinned {
             draft.act(Action::Unpin { service: service.name.clone() });
         }
     }
     let unpinned = readable && pinned.is_empty();
-    is_dropped(active) && !services_left && !loser_has_pods(active) && others_gone && unpinned
+    is_dropped(active) && services_left.is_empty() && !others_have_pods(active) && others_gone && unpinned
 }
 
-/// No route gives the canary anything, accepted. A route that is gone gives nothing.
+/// No route gives the canary or a baseline anything, accepted. A route that is gone gives nothing.
 fn routes_at_zero(active: &Active) -> bool {
     active.world.routes.iter().all(|route| match &route.state {
-        Seen::Known(state) => state.canary.largest() == Percent::ZERO && (state.accepted || state.run.is_none()),
+        Seen::Known(state) => state.gives_nothing() && (state.accepted || state.run.is_none()),
         Seen::Absent => true,
         Seen::Unknown(_) => false,
     })
@@ -237,7 +255,7 @@ fn routes_at_zero(active: &Active) -> bool {
 fn drop_refs(active: &Active, draft: &mut Draft) {
     for route in &active.world.routes {
         let Seen::Known(state) = &route.state else { continue };
-        if state.canary != CanaryRefs::Absent || state.run.is_some() {
+        if !state.is_without_refs() || state.run.is_some() {
             draft.act(course::edit(active, route, RouteEdit::Drop { run: active.name.to_owned() }));
         }
     }
@@ -245,7 +263,7 @@ fn drop_refs(active: &Active, draft: &mut Draft) {
 
 fn is_dropped(active: &Active) -> bool {
     active.world.routes.iter().all(|route| match &route.state {
-        Seen::Known(state) => state.canary == CanaryRefs::Absent && state.run.is_none(),
+        Seen::Known(state) => state.is_without_refs() && state.run.is_none(),
         Seen::Absent => true,
         Seen::Unknown(_) => false,
     })

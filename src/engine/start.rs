@@ -9,7 +9,7 @@ use super::{
     project::{Completed, Situation},
     record::MAX_SPEC_BYTES,
 };
-use crate::api::{Phase, Plan, PlanStep, Reason, RolloutRunSpec, Span};
+use crate::api::{Percent, Phase, Plan, PlanStep, Reason, RolloutRunSpec, Span, baseline_of, is_baseline};
 
 /// Revisions that may come back in one step.
 const KNOWN_REVISIONS: usize = 5;
@@ -138,7 +138,7 @@ fn name(world: &World, revision: &str) -> String {
 fn freeze(world: &World, spec: &ValidRollout, stable: &str, revision: &str) -> RolloutRunSpec {
     let known = !spec.known_in_steps && is_known(world, revision);
     let plan = if known {
-        let step = PlanStep { weight: crate::api::Percent::FULL, ..PlanStep::default() };
+        let step = PlanStep { weight: Percent::FULL, ..PlanStep::default() };
         Plan { steps: vec![step], soak: Span::ZERO, known }
     } else {
         Plan { steps: spec.steps.clone(), soak: spec.soak, known }
@@ -150,6 +150,7 @@ fn freeze(world: &World, spec: &ValidRollout, stable: &str, revision: &str) -> R
         release: spec.release.clone(),
         stable: stable.to_owned(),
         canary: revision.to_owned(),
+        baseline: (spec.baseline && compares(&plan)).then(|| baseline_of(stable)),
         requested_by: intent::retry(world).map(|action| action.name.clone()),
         plan,
         analysis: world.analysis.clone().unwrap_or_default(),
@@ -160,6 +161,11 @@ fn freeze(world: &World, spec: &ValidRollout, stable: &str, revision: &str) -> R
         warm: spec.warm,
         drain: spec.drain,
     }
+}
+
+/// A step at which both arms have traffic.
+fn compares(plan: &Plan) -> bool {
+    plan.steps.iter().any(|step| step.weight.of_control(true) > Percent::ZERO)
 }
 
 /// One of the last promoted revisions: it was proven before.
@@ -173,17 +179,21 @@ fn is_known(world: &World, revision: &str) -> bool {
 /// What a lost record is made again from: enough to give everything back.
 pub(super) fn reconstruct(world: &World, stable: &str, canary: &str) -> RolloutRunSpec {
     let spec = world.rollout.spec.as_ref().ok();
-    let routes = world.routes.iter().filter_map(|route| route.state.known().map(|state| state.original.clone()));
+    let states = || world.routes.iter().filter_map(|route| route.state.known());
+    let routes = states().map(|state| state.original.clone());
+    let named = states().find_map(|state| Some(state.baseline.as_ref()?.revision.clone()));
+    let baseline = named.or_else(|| world.revisions.keys().find(|revision| is_baseline(revision)).cloned());
     RolloutRunSpec {
         rollout: world.rollout.name.clone(),
         rollout_uid: world.rollout.uid.clone(),
         release: None,
         stable: stable.to_owned(),
         canary: canary.to_owned(),
+        baseline,
         requested_by: None,
         plan: Plan {
             steps: spec.map_or_else(
-                || vec![PlanStep { weight: crate::api::Percent::FULL, ..PlanStep::default() }],
+                || vec![PlanStep { weight: Percent::FULL, ..PlanStep::default() }],
                 |spec| spec.steps.clone(),
             ),
             ..Plan::default()

@@ -195,7 +195,7 @@ fn progress(active: &mut Active, draft: &mut Draft, waiting: Option<&Waiting>) {
 /// The canary stands at its share; a share of 0 needs no backend in the route yet.
 fn stands(active: &Active) -> bool {
     if active.status.weight == Percent::ZERO {
-        active.largest_share() == Percent::ZERO
+        active.largest_share() == Percent::ZERO && active.largest_baseline_share() == Percent::ZERO
     } else {
         active.stands_at(active.status.weight)
     }

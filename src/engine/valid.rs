@@ -35,6 +35,12 @@ pub fn validate(name: &str, spec: &RolloutSpec) -> Result<ValidRollout, Vec<Refu
     check_workload(&mut problems, spec);
     check_traffic(&mut problems, &spec.traffic);
     let (steps, soak, known_in_steps) = compile(&mut problems, &spec.strategy);
+    let baseline = spec.strategy.canary.as_ref().is_some_and(|canary| canary.baseline == Some(true));
+    if baseline && spec.traffic.routes.is_empty() {
+        problems.add(
+            "spec.strategy.canary.baseline is true and spec.traffic.routes is empty: name the route that splits the traffic, or leave baseline out, then stable is the control",
+        );
+    }
     if let Some(analysis) = &spec.analysis {
         check_analysis(&mut problems, analysis);
     }
@@ -54,6 +60,7 @@ pub fn validate(name: &str, spec: &RolloutSpec) -> Result<ValidRollout, Vec<Refu
         drain: spec.traffic.drain.unwrap_or(DRAIN),
         steps,
         soak,
+        baseline,
         known_in_steps,
         error_budget: spec.error_budget.clone().map(|budget| ErrorBudget {
             window: budget.window.or(Some(BUDGET_WINDOW)),
@@ -159,11 +166,6 @@ fn compile(problems: &mut Problems, strategy: &Strategy) -> (Vec<PlanStep>, Span
             check_gates(problems, &path, &step.gates);
         }
         problems.not_zero(&format!("{path}.soak"), canary.soak);
-        if canary.baseline == Some(true) {
-            problems.add(format!(
-                "{path}.baseline: true is not supported by this version: leave it out, stable is the control"
-            ));
-        }
         let mut steps: Vec<PlanStep> = canary
             .steps
             .iter()

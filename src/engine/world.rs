@@ -124,6 +124,8 @@ pub struct ValidRollout {
     /// The strategy compiled to steps; the last is at 100.
     pub steps: Vec<PlanStep>,
     pub soak: Span,
+    /// Fresh pods of stable are the control.
+    pub baseline: bool,
     /// A known revision goes through the steps too.
     pub known_in_steps: bool,
     pub error_budget: Option<crate::api::ErrorBudget>,
@@ -242,6 +244,8 @@ pub struct RouteState {
     pub run: Option<String>,
     /// How the canary's refs stand in the managed rules.
     pub canary: CanaryRefs,
+    /// How the baseline's refs stand in them; None: no rule has one.
+    pub baseline: Option<BaselineRefs>,
     /// Every counted parent has accepted the present generation and resolved its refs.
     pub accepted: bool,
     /// The first parent that has not accepted: its name, what it says of the route, and what to do about it.
@@ -258,7 +262,7 @@ pub struct RouteState {
     pub last_manager: Option<String>,
 }
 
-/// How the canary's refs stand in all managed rules of a route.
+/// How the refs of the canary, or of its baseline, stand in all managed rules of a route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CanaryRefs {
     /// In none.
@@ -270,12 +274,43 @@ pub enum CanaryRefs {
 }
 
 impl CanaryRefs {
-    /// The largest share that the canary has anywhere.
+    /// The largest share that they have anywhere.
     pub const fn largest(self) -> Percent {
         match self {
             Self::Absent => Percent::ZERO,
             Self::At(share) | Self::Mixed(share) => share,
         }
+    }
+}
+
+/// A baseline that a route names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BaselineRefs {
+    /// Its revision label.
+    pub revision: Revision,
+    pub refs: CanaryRefs,
+}
+
+impl RouteState {
+    /// How the baseline's refs stand.
+    pub fn baseline_refs(&self) -> CanaryRefs {
+        self.baseline.as_ref().map_or(CanaryRefs::Absent, |baseline| baseline.refs)
+    }
+
+    /// The canary has this share in every managed rule, and the baseline that one; None: no rule may name one.
+    pub fn is_at(&self, share: Percent, baseline: Option<Percent>) -> bool {
+        self.canary == CanaryRefs::At(share)
+            && self.baseline_refs() == baseline.map_or(CanaryRefs::Absent, CanaryRefs::At)
+    }
+
+    /// Neither the canary nor a baseline gets anything.
+    pub fn gives_nothing(&self) -> bool {
+        self.canary.largest() == Percent::ZERO && self.baseline_refs().largest() == Percent::ZERO
+    }
+
+    /// No backend of a run is named.
+    pub fn is_without_refs(&self) -> bool {
+        self.canary == CanaryRefs::Absent && self.baseline_refs() == CanaryRefs::Absent
     }
 }
 

@@ -12,14 +12,14 @@ use super::{
     order::{Arm, Order},
     provider::{Provider, Series},
     room::{is_by_boundaries, room},
-    selectors::{Counters, Selectors},
+    selectors::{ArmSelectors, Counters, Selectors},
     series::{ArmSeries, NewPods},
     tails::{Read, tails},
 };
 use crate::{
     api::{Metric, MetricRecord, Percent, Span, TestsRecord},
     stats::{
-        Apart, BudgetFold, BudgetTerms, Cells, Compared, Comparison, Counted, Folds, GRACE_WINDOWS, Judged,
+        Apart, BudgetFold, BudgetTerms, Cells, Compared, Comparison, Counted, Flow, Folds, GRACE_WINDOWS, Judged,
         LatencyFold, Outlook, Supply, Tally, Timing, Trial, figure,
     },
 };
@@ -100,12 +100,15 @@ pub async fn count(
 fn ahead(order: &Order, metric: &Metric, timing: &Timing, step: &Tally, compared: &Compared) -> Outlook {
     let seconds = step.windows as f64 * timing.window as f64;
     let requests = step.canary.total + step.control.total;
+    let has_baseline = order.baseline.is_some();
+    let part = Flow::part_of_all(order.weight, has_baseline);
     let stable = step.control;
     Outlook {
         terms: order.terms(),
         share: order.alpha_share(metric),
         objective_share: order.objective_share().unwrap_or(0.0),
-        requests_per_second: if seconds > 0.0 { requests / seconds } else { 0.0 },
+        requests_per_second: if seconds > 0.0 && part > 0.0 { requests / seconds / part } else { 0.0 },
+        has_baseline,
         stable_ratio: if stable.total > 0.0 { stable.bad / stable.total } else { 0.0 },
         phi: compared.phi,
         unjudged_seconds: timing.settle as f64,
@@ -152,7 +155,7 @@ pub(super) fn trial(order: &Order, metric: &Metric) -> Trial {
         terms: order.terms(),
         share: order.alpha_share(metric),
         objective: objective.zip(order.objective_share()),
-        routed: order.counts_routed_requests(metric).then_some(order.weight),
+        routed: order.counts_routed_requests(metric).then_some(order.weight.of_arms(order.baseline.is_some())),
         recorded_bytes: room(order),
     }
 }
@@ -200,7 +203,7 @@ async fn learn_terms(
             Some(requests) => (requests, false),
             None => {
                 let window = i64::try_from(window).unwrap_or(i64::MAX);
-                let total = &selectors.control.total;
+                let total = &selectors.stable.total;
                 let measured = expected_requests(provider, total, window, order.run_started_at).await;
                 measured.map_err(|why| format!("failed to measure expectedRequests: {why}"))?
             }
@@ -257,9 +260,14 @@ impl Reader<'_> {
             control.up = scraped_proxies(selectors, provider, from, to).await?;
             canary.up = control.up.clone();
         }
-        let new_pods = new_pods(order, selectors, &canary, folds.watermark, from, provider).await?;
+        let since = (folds.watermark, from);
+        let of_canary = new_pods(order, (Arm::Canary, &selectors.canary), &canary, since, provider).await?;
+        let of_control = match order.baseline {
+            Some(_) => new_pods(order, (Arm::Control, &selectors.control), &control, since, provider).await?,
+            None => NewPods::default(),
+        };
         let cells = Cells { window: timing.window, from: folds.watermark, to, changed_at: order.settled_at };
-        let read = Read { canary: &canary, control: &control, new_pods: &new_pods, cells };
+        let read = Read { canary: &canary, control: &control, new_pods: [&of_canary, &of_control], cells };
         let assembly = match &mut folds.latency {
             Some(fold) => tails(order, selectors, fold, read, provider).await?,
             None => read.assembly(order),
@@ -299,8 +307,8 @@ async fn learn_ratio_before(
 ) -> Result<(), String> {
     let Some(fold) = &mut folds.budget else { return Ok(()) };
     if fold.before.is_none() {
-        let (counted, by_good) = selectors.control.counted();
-        let total = &selectors.control.total;
+        let (counted, by_good) = selectors.stable.counted();
+        let total = &selectors.stable.total;
         match ratio_before(provider, counted, total, by_good, order.run_started_at).await {
             Ok(ratio) => fold.before = Some(ratio.unwrap_or(0.0)),
             Err(why) if fold.needs_before() && !order.expected().control => return Err(why.to_string()),
@@ -314,19 +322,18 @@ async fn learn_ratio_before(
 /// its first sample from 0 would count its whole life again.
 async fn new_pods(
     order: &Order,
-    selectors: &Selectors,
-    canary: &ArmSeries,
-    watermark: i64,
-    from: i64,
+    (arm, selectors): (Arm, &ArmSelectors),
+    series: &ArmSeries,
+    (watermark, from): (i64, i64),
     provider: &dyn Provider,
 ) -> Result<NewPods, String> {
     let scrape_ms = order.timing().scrape * 1_000;
-    let mut pods = NewPods { prefix: order.pod_prefix(Arm::Canary), seen_before: BTreeSet::new(), scrape_ms };
+    let mut pods = NewPods { prefix: order.pod_prefix(arm), seen_before: BTreeSet::new(), scrape_ms };
     let late = |series: &Series| series.first_ms().is_some_and(|at_ms| at_ms > watermark * 1_000);
-    let newborn = canary.all().any(|series| late(series) && pods.has(&series.labels));
+    let newborn = series.all().any(|series| late(series) && pods.has(&series.labels));
     let span = (from - order.run_started_at).min(SEEN_BEFORE_SECONDS);
     if newborn && span > 0 {
-        let query = format!("count_over_time({}\n[{span}s])", selectors.canary.total);
+        let query = format!("count_over_time({}\n[{span}s])", selectors.total);
         let seen = provider.instant(&query, from).await.map_err(|why| why.to_string())?;
         pods.seen_before = seen.into_iter().filter_map(|mut sample| sample.labels.remove("pod")).collect();
     }
@@ -334,9 +341,12 @@ async fn new_pods(
 }
 
 fn shortfall(selectors: &Selectors, canary: &ArmSeries, control: &ArmSeries) -> String {
-    for (arm, series, selector) in
-        [("the canary", canary, &selectors.canary.total), ("stable", control, &selectors.control.total)]
-    {
+    let has_baseline = selectors.control != selectors.stable;
+    let arms = [
+        ("the canary", canary, &selectors.canary.total),
+        (if has_baseline { "the baseline" } else { "stable" }, control, &selectors.control.total),
+    ];
+    for (arm, series, selector) in arms {
         if series.total.is_empty() {
             return format!("no series of {arm} for {selector:.160}");
         }

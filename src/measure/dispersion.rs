@@ -31,7 +31,7 @@ pub(super) async fn overdispersion(
         return Decimal::value(given);
     }
     let (from, to) = hour_before(order);
-    let Ok(mut stable) = selectors.read(Arm::Control, provider, from, to).await else { return FALLBACK_PHI };
+    let Ok(mut stable) = selectors.read(Arm::Stable, provider, from, to).await else { return FALLBACK_PHI };
     if counters.sort(&mut stable.clone(), &mut stable).is_err() {
         return FALLBACK_PHI;
     }

@@ -39,6 +39,7 @@ pub async fn evaluate(order: &Order, provider: &dyn Provider, now: i64) -> Evide
     let found: Vec<Finding> = stream::iter(finds).buffered(AT_ONCE).collect().await;
     let mut evidence = Evidence {
         weight: order.weight,
+        has_baseline: order.baseline.is_some(),
         counted: Vec::new(),
         measured: Vec::new(),
         budget: None,

@@ -35,7 +35,7 @@ pub enum FiguresError {
 }
 
 /// The figures of the metric that the error budget counts, else of the first ratio metric, at `now` in seconds since the
-/// epoch. The order's control is who has the traffic; its canary is any other name. `window`: that of the error budget.
+/// epoch. The order's stable is who has the traffic; its canary is any other name. `window`: that of the error budget.
 pub async fn figures(order: &Order, provider: &dyn Provider, window: Span, now: i64) -> Result<Figures, FiguresError> {
     let named = order.metrics.iter().find(|metric| order.is_budget_metric(metric));
     let first = order.metrics.iter().find(|metric| metric.ratio.is_some());
@@ -44,7 +44,7 @@ pub async fn figures(order: &Order, provider: &dyn Provider, window: Span, now: 
         .and_then(|metric| Counters::of(metric).map(|counters| (metric.name.clone(), counters)))
         .ok_or(FiguresError::NoMetric)?;
     let selectors =
-        Selectors::of(order, &counters).map_err(|why| FiguresError::Metric { metric: metric.clone(), why })?.control;
+        Selectors::of(order, &counters).map_err(|why| FiguresError::Metric { metric: metric.clone(), why })?.stable;
     let asked = |why: WhyNot| FiguresError::Asked { metric: metric.clone(), why };
     let total = &selectors.total;
     // Of counters that are younger than an hour only the present is taken: over the hour they would look too slow.

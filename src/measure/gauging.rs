@@ -117,7 +117,7 @@ async fn terms(
 ) -> Option<GaugeTerms> {
     if fold.terms().is_none() {
         let (from, to) = hour_before(order);
-        let stable = read(order, gauge, Arm::Control, provider, from, to).await.ok()?;
+        let stable = read(order, gauge, Arm::Stable, provider, from, to).await.ok()?;
         let starts = (from..to).step_by(GAUGE_BLOCK as usize);
         let mean = |start: i64| mean(&stable, start, start + GAUGE_BLOCK, Missed::ControlAbsent).ok();
         let blocks: Vec<_> = starts.map(mean).collect();

@@ -18,23 +18,29 @@ use crate::{
 const ERRORS_WEIGHT: f64 = 5.0;
 const LATENCY_WEIGHT: f64 = 3.0;
 const OBJECTIVE_WEIGHT: f64 = 1.0;
+/// A ReplicaSet cuts its name to this when it names a pod after it. Rollout and hash are short enough for it, a baseline's name may
+/// not be.
+const LONGEST_POD_PREFIX: usize = 58;
 /// The port of a Service that no route names.
 const DEFAULT_PORT: u16 = 80;
 
 /// How an arm is named in metrics.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ArmNames {
-    /// Its Service: the application's for control, the revision's for the canary.
+    /// Its Service: the application's for stable, the revision's for the canary and a baseline.
     pub service: String,
     /// Its revision's hash.
     pub revision: String,
 }
 
-/// One of the two arms.
+/// Whose requests are asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Arm {
     Canary,
+    /// What the canary is compared with: stable, or a baseline.
     Control,
+    /// Who had the traffic before the run.
+    Stable,
 }
 
 /// What to evaluate.
@@ -55,7 +61,9 @@ pub struct Order {
     /// The share is made by routes, not by the endpoints of a Service.
     pub routed: bool,
     pub canary: ArmNames,
-    pub control: ArmNames,
+    pub stable: ArmNames,
+    /// Fresh pods of stable are the control; None: stable is.
+    pub baseline: Option<ArmNames>,
     /// The Services' port that the routes name.
     pub port: u16,
     /// The canary's share.
@@ -78,7 +86,10 @@ impl Order {
         let app = spec.services.first()?;
         // Without a route both revisions are behind the application's Service.
         let routed = !spec.routes.is_empty();
-        let of_canary = if routed { revision_service_name(app, &spec.canary) } else { app.clone() };
+        let of = |revision: &String| {
+            let service = if routed { revision_service_name(app, revision) } else { app.clone() };
+            ArmNames { service, revision: revision.clone() }
+        };
         Some(Self {
             namespace: namespace.to_owned(),
             rollout: spec.rollout.clone(),
@@ -87,8 +98,9 @@ impl Order {
             judging: spec.analysis.judging.clone(),
             plan: spec.plan.clone(),
             routed,
-            canary: ArmNames { service: of_canary, revision: spec.canary.clone() },
-            control: ArmNames { service: app.clone(), revision: spec.stable.clone() },
+            canary: of(&spec.canary),
+            stable: ArmNames { service: app.clone(), revision: spec.stable.clone() },
+            baseline: spec.baseline.as_ref().map(of),
             port: DEFAULT_PORT,
             ..Self::default()
         })
@@ -108,7 +120,8 @@ impl Order {
 
     /// Which arms have traffic by the weight.
     pub(super) fn expected(&self) -> Expected {
-        Expected { canary: self.weight > Percent::ZERO, control: self.weight < Percent::FULL }
+        let of_control = self.weight.of_control(self.baseline.is_some());
+        Expected { canary: self.weight > Percent::ZERO, control: of_control > Percent::ZERO }
     }
 
     /// The `ratio` metric whose requests the budget counts.
@@ -162,13 +175,16 @@ impl Order {
 
     /// How the names of a revision's pods begin.
     pub(super) fn pod_prefix(&self, arm: Arm) -> String {
-        format!("{}-", revision_name(&self.rollout, &self.names(arm).revision))
+        let mut prefix = format!("{}-", revision_name(&self.rollout, &self.names(arm).revision));
+        prefix.truncate(LONGEST_POD_PREFIX);
+        prefix
     }
 
     fn names(&self, arm: Arm) -> &ArmNames {
         match arm {
             Arm::Canary => &self.canary,
-            Arm::Control => &self.control,
+            Arm::Control => self.baseline.as_ref().unwrap_or(&self.stable),
+            Arm::Stable => &self.stable,
         }
     }
 
@@ -198,7 +214,7 @@ mod tests {
             namespace: "shop".into(),
             rollout: "checkout".into(),
             canary: names("checkout-abc", "abc"),
-            control: names("checkout", "def"),
+            stable: names("checkout", "def"),
             port: 80,
             ..Order::default()
         };
@@ -213,6 +229,31 @@ mod tests {
         ] {
             assert_eq!(order.query(template, Arm::Canary).as_deref(), Ok(canary));
             assert_eq!(order.query(template, Arm::Control).as_deref(), Ok(control));
+        }
+    }
+
+    #[test]
+    fn a_runs_baseline_is_the_control_and_has_traffic_between_0_and_100() {
+        let spec = |baseline: Option<&str>| -> RolloutRunSpec {
+            serde_json::from_value(serde_json::json!({
+                "rollout": "checkout", "rolloutUID": "u", "stable": "def", "canary": "abc", "baseline": baseline,
+                "plan": {"steps": [{"weight": 100}]}, "progressDeadline": "10m", "services": ["checkout"],
+                "routes": [{"kind": "HTTPRoute", "name": "checkout", "rules": []}], "warm": "5s", "drain": "15s",
+            }))
+            .unwrap()
+        };
+        for (baseline, service, pods, expected) in [
+            (None, "checkout", "checkout-def-", [true, true, false]),
+            (Some("def-baseline"), "checkout-def-baseline", "checkout-def-baseline-", [false, true, false]),
+        ] {
+            let order = Order::of("shop", &spec(baseline)).unwrap();
+            assert_eq!(
+                (order.names(Arm::Control).service.as_str(), order.pod_prefix(Arm::Control).as_str()),
+                (service, pods)
+            );
+            assert_eq!(order.names(Arm::Stable).service, "checkout");
+            let at = |weight| Order { weight: Percent::whole(weight), ..order.clone() }.expected().control;
+            assert_eq!([0, 60, 100].map(at), expected);
         }
     }
 }

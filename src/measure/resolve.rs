@@ -245,7 +245,7 @@ fn fill_arguments(query: &str, values: &BTreeMap<String, String>) -> Result<Stri
 fn is_separable(query: &str, routed: bool) -> bool {
     let names = |name: &str, service: &str| ArmNames { service: service.to_owned(), revision: name.to_owned() };
     let of_canary = if routed { "service-a" } else { "service" };
-    let order = Order { canary: names("a", of_canary), control: names("b", "service"), ..Order::default() };
+    let order = Order { canary: names("a", of_canary), stable: names("b", "service"), ..Order::default() };
     match (order.query(query, Arm::Canary), order.query(query, Arm::Control)) {
         (Ok(canary), Ok(control)) => canary != control,
         _ => true,

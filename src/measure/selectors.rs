@@ -119,11 +119,12 @@ fn up(selector: &VectorSelector) -> Option<String> {
     (!kept.is_empty()).then(|| VectorSelector::new(Some("up".into()), Matchers::new(kept)).to_string())
 }
 
-/// Both arms' selectors.
+/// Both arms' selectors, and stable's for what was before the run: the control's, unless that is a baseline.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Selectors {
     pub canary: ArmSelectors,
     pub control: ArmSelectors,
+    pub stable: ArmSelectors,
 }
 
 impl Selectors {
@@ -134,7 +135,7 @@ impl Selectors {
         if canary.total == control.total || canary.counted() == control.counted() {
             return Err("both arms select the same series".into());
         }
-        Ok(Self { canary, control })
+        Ok(Self { canary, control, stable: ArmSelectors::of(order, counters, Arm::Stable)? })
     }
 
     /// One arm's series in `(from, to]`.
@@ -142,6 +143,7 @@ impl Selectors {
         let selectors = match arm {
             Arm::Canary => &self.canary,
             Arm::Control => &self.control,
+            Arm::Stable => &self.stable,
         };
         let ask = async |selector: Option<&String>| match selector {
             Some(selector) => provider.raw(selector, from, to).await.map_err(|why| why.to_string()),

@@ -25,7 +25,8 @@ const ENOUGH_REQUESTS: f64 = 100.0;
 pub(super) struct Read<'a> {
     pub canary: &'a ArmSeries,
     pub control: &'a ArmSeries,
-    pub new_pods: &'a NewPods,
+    /// Of the canary and of the control.
+    pub new_pods: [&'a NewPods; 2],
     pub cells: Cells,
 }
 
@@ -34,8 +35,8 @@ impl Read<'_> {
     pub fn assembly(&self, order: &Order) -> Assembly {
         let Self { canary, control, new_pods, cells } = self;
         let live = Liveness::of([canary, control]);
-        let of_canary = reading(canary, control, &live, new_pods);
-        let of_control = reading(control, canary, &live, &NewPods::default());
+        let of_canary = reading(canary, control, &live, new_pods[0]);
+        let of_control = reading(control, canary, &live, new_pods[1]);
         assemble(&slots(&of_canary, &of_control, cells), cells.from, order.expected())
     }
 }
@@ -126,7 +127,7 @@ impl Arms<'_> {
 /// Stable in the hour before the run. It is an estimate that is made of it: nothing waits for a server that cannot answer.
 async fn stable_before(order: &Order, selectors: &Selectors, provider: &dyn Provider) -> Option<Histograms> {
     let (from, to) = hour_before(order);
-    let stable = selectors.read(Arm::Control, provider, from, to).await.ok()?;
+    let stable = selectors.read(Arm::Stable, provider, from, to).await.ok()?;
     Histograms::of(&stable.total).ok().filter(|stable| !stable.is_empty())
 }
 

@@ -1,5 +1,6 @@
 //! Whole evaluations against a fake metrics server that holds counters.
 
+mod baseline;
 mod fake;
 mod figures;
 mod gauge;
@@ -72,7 +73,7 @@ fn order() -> Order {
         rollout: "checkout".into(),
         metrics: vec![errors_metric("errors")],
         canary: names("checkout-abc", "abc"),
-        control: names("checkout", "def"),
+        stable: names("checkout", "def"),
         port: 80,
         weight: Percent::whole(10),
         settled_at: START,

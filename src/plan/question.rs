@@ -28,6 +28,8 @@ pub struct Question {
     pub plan: Plan,
     /// Traffic is split by routes; else by the endpoints of the Service.
     pub is_routed: bool,
+    /// A baseline is the control, which gets as much as the canary, or what is left.
+    pub has_baseline: bool,
     pub warm: Span,
     pub drain: Span,
     /// A metric compares the arms.
@@ -53,6 +55,7 @@ impl Question {
         });
         Self {
             plan: Plan { steps: rollout.steps.clone(), soak: rollout.soak, known: false },
+            has_baseline: rollout.baseline,
             is_routed: !rollout.routes.is_empty(),
             warm: rollout.warm,
             drain: rollout.drain,

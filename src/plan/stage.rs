@@ -5,7 +5,7 @@
 
 use serde::Serialize;
 
-use super::question::Question;
+use super::question::{Load, Question};
 use crate::{
     api::{Gate, Percent, Span},
     stats::{Alone, BudgetTerms, Flow, NextStep, REACTION_SECONDS, SLO_BURN, Terms, WorstCost, rises, slo_limit},
@@ -137,12 +137,8 @@ impl Test {
 
 /// The traffic of a step.
 pub(super) fn flow(question: &Question, weight: Percent) -> Flow {
-    Flow {
-        requests_per_second: question.load.requests_per_second,
-        canary_share: weight.ratio(),
-        stable_ratio: question.load.error_ratio,
-        overdispersion: question.load.overdispersion,
-    }
+    let Load { requests_per_second, error_ratio, overdispersion } = question.load;
+    Flow::of(requests_per_second, weight, question.has_baseline, (error_ratio, overdispersion))
 }
 
 /// The smallest bad ratio of the canary that is found in so many judged seconds at this weight.

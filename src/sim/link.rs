@@ -110,6 +110,7 @@ impl World {
     /// What becomes of the next write, and how long its ways take.
     fn fate(&mut self, site: WriteSite) -> (Fate, Millis, Millis) {
         self.writes += 1;
+        self.writes_at.push(site);
         *self.sites.entry(site).or_default() += 1;
         let (there, back) = (self.draw(self.habits.request), self.draw(self.habits.request));
         let planned = self.crashes.iter().find(|(at, _)| *at == self.writes).map(|(_, moment)| Fate::Killed(*moment));

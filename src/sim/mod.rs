@@ -16,6 +16,7 @@ pub mod scenario;
 pub mod schedule;
 mod server;
 mod simulation;
+pub mod story;
 mod timeline;
 mod traffic;
 mod workloads;

@@ -96,11 +96,7 @@ impl World {
 
     pub(super) fn act(&mut self, deed: Deed) {
         match deed {
-            Deed::Deploy { rollout, image } => {
-                self.edit_rollout(&rollout, |spec| {
-                    spec["workload"]["template"]["spec"]["containers"][0]["image"] = json!(image)
-                });
-            }
+            Deed::Deploy { rollout, image } => self.deploy(&rollout, &image),
             Deed::Scale { rollout, replicas } => self.edit_rollout(&rollout, |spec| spec["replicas"] = json!(replicas)),
             Deed::Pause { rollout, paused } => self.edit_rollout(&rollout, |spec| spec["paused"] = json!(paused)),
             Deed::Ask { rollout, kind } => self.ask(&rollout, kind),
@@ -133,13 +129,29 @@ impl World {
         self.pods.behaviours.entry(image.to_owned()).or_default()
     }
 
+    /// Another image in the template, wherever that is.
+    fn deploy(&mut self, rollout: &str, image: &str) {
+        let found = self.server.get(ROLLOUT, &self.namespace, rollout);
+        let referenced =
+            found.as_ref().and_then(|found| text(found, "/spec/workload/deploymentRef/name").map(str::to_owned));
+        let set = |template: &mut Value| template["spec"]["containers"][0]["image"] = json!(image);
+        match referenced {
+            Some(name) => self.edit(DEPLOYMENT, &name, |spec| set(&mut spec["template"])),
+            None => self.edit(ROLLOUT, rollout, |spec| set(&mut spec["workload"]["template"])),
+        }
+    }
+
     fn edit_rollout(&mut self, name: &str, change: impl FnOnce(&mut Value)) {
-        let Some(found) = self.server.get(ROLLOUT, &self.namespace, name) else { return };
+        self.edit(ROLLOUT, name, change);
+    }
+
+    fn edit(&mut self, kind: Kind, name: &str, change: impl FnOnce(&mut Value)) {
+        let Some(found) = self.server.get(kind, &self.namespace, name) else { return };
         let mut document = Value::clone(&found);
         change(&mut document["spec"]);
         let writer = self.person("kubectl-edit");
         // A refused edit leaves the object as it was: the API server said why.
-        let _ = self.server.replace(&writer, ROLLOUT, &self.namespace, name, "", &document);
+        let _ = self.server.replace(&writer, kind, &self.namespace, name, "", &document);
     }
 
     fn ask(&mut self, rollout: &str, kind: ActionType) {

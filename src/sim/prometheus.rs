@@ -50,7 +50,7 @@ pub struct Meaning {
     namespace: String,
     arm: ArmNames,
     part: Part,
-    is_control: bool,
+    is_stable: bool,
     /// It names pods; else the proxy's counters of a Service.
     by_pod: bool,
 }
@@ -114,7 +114,7 @@ impl World {
             grown = Some(grown.unwrap_or(0.0) + (meaning.value(last) - first).max(0.0));
         }
         let watched = EPOCH_SECONDS + i64::try_from(self.traffic.begun / 1_000).unwrap_or(0);
-        let before = if meaning.is_control { (watched.min(to) - from).max(0) } else { 0 };
+        let before = if meaning.is_stable { (watched.min(to) - from).max(0) } else { 0 };
         let past = self.traffic.rate * before as f64 * self.past_part(meaning);
         if before > 0 { Some(grown.unwrap_or(0.0) + past) } else { grown }
     }
@@ -133,13 +133,15 @@ fn learn(meanings: &mut Meanings, namespace: &str, spec: &RolloutRunSpec) {
     let Some(order) = Order::of(namespace, spec) else { return };
     for metric in &order.metrics {
         let Some(counters) = Counters::of(metric) else { continue };
-        let Ok(Selectors { canary, control }) = Selectors::of(&order, &counters) else { continue };
-        for (selectors, arm, is_control) in [(canary, &order.canary, false), (control, &order.control, true)] {
+        let Ok(Selectors { canary, control, stable }) = Selectors::of(&order, &counters) else { continue };
+        let baseline = order.baseline.as_ref().map(|baseline| (control, baseline, false));
+        let arms = [(canary, &order.canary, false), (stable, &order.stable, true)];
+        for (selectors, arm, is_stable) in arms.into_iter().chain(baseline) {
             let ArmSelectors { total, bad, good, up } = selectors;
             let parts = [(Some(total), Part::Total), (bad, Part::Bad), (good, Part::Good)];
             for (selector, part) in parts.into_iter().filter_map(|(selector, part)| Some((selector?, part))) {
                 let by_pod = up.is_some();
-                let meaning = Meaning { namespace: namespace.to_owned(), arm: arm.clone(), part, is_control, by_pod };
+                let meaning = Meaning { namespace: namespace.to_owned(), arm: arm.clone(), part, is_stable, by_pod };
                 meanings.entry(selector).or_insert(meaning);
             }
         }

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::{
-    clock::Millis, habits::Habits, simulation::Simulation, traffic::Entry, workloads::Behaviour, world::World,
+    clock::Millis, habits::Habits, link::Moment, simulation::Simulation, traffic::Entry, workloads::Behaviour,
+    world::World,
 };
 use crate::{
-    controller::{HTTP_ROUTE, Kind, METRICS_PROVIDER, ROLLOUT, SERVICE},
+    controller::{BACKEND_TLS_POLICY, DEPLOYMENT, HTTP_ROUTE, Kind, METRICS_PROVIDER, ROLLOUT, SERVICE},
     workload::object::text,
 };
 
@@ -30,8 +31,14 @@ pub struct Shop {
     pub drain_seconds: u64,
     pub deadline_seconds: u64,
     pub routed: bool,
+    /// The control is a baseline; with a route only.
+    pub baseline: bool,
     /// Compared on errors, with an error budget.
     pub judged: bool,
+    /// The template is that of a Deployment, which the Rollout adopts.
+    pub referenced: bool,
+    /// A TLS policy names the Service.
+    pub tls: bool,
     pub requests_per_second: f64,
 }
 
@@ -44,7 +51,10 @@ impl Default for Shop {
             drain_seconds: 5,
             deadline_seconds: 60,
             routed: true,
+            baseline: false,
             judged: false,
+            referenced: false,
+            tls: false,
             requests_per_second: 50.0,
         }
     }
@@ -59,6 +69,12 @@ impl Shop {
         if self.judged {
             documents.push((METRICS_PROVIDER, provider()));
         }
+        if self.referenced {
+            documents.push((DEPLOYMENT, self.deployment()));
+        }
+        if self.tls {
+            documents.push((BACKEND_TLS_POLICY, tls_policy()));
+        }
         documents
     }
 
@@ -67,10 +83,8 @@ impl Shop {
         let steps: Vec<Value> = self.steps.iter().map(step).collect();
         let mut spec = json!({
             "replicas": self.replicas,
-            "workload": {"template": {
-                "metadata": {"labels": {"app": ROLLOUT_NAME}},
-                "spec": {"containers": [{"name": "app", "image": "shop:1", "ports": [{"name": "http", "containerPort": 8080}]}]},
-            }},
+            "workload": {"template": template()},
+            "runHistoryLimit": 1,
             "traffic": {"services": [{"name": ROLLOUT_NAME}]},
             "strategy": {"canary": {"steps": steps, "soak": format!("{}s", self.soak_seconds)}},
             "progressDeadline": format!("{}s", self.deadline_seconds),
@@ -78,6 +92,15 @@ impl Shop {
         if self.routed {
             spec["traffic"]["routes"] = json!([{"gatewayAPI": {"name": ROUTE_NAME}}]);
             spec["traffic"]["drain"] = json!(format!("{}s", self.drain_seconds));
+        }
+        if self.referenced
+            && let Some(spec) = spec.as_object_mut()
+        {
+            spec.remove("replicas");
+            spec.insert("workload".into(), json!({"deploymentRef": {"name": ROLLOUT_NAME}}));
+        }
+        if self.baseline {
+            spec["strategy"]["canary"]["baseline"] = json!(true);
         }
         if self.judged {
             let selector = |more: &str| {
@@ -95,6 +118,19 @@ impl Shop {
             "kind": "Rollout",
             "metadata": {"name": ROLLOUT_NAME, "namespace": NAMESPACE},
             "spec": spec,
+        })
+    }
+
+    fn deployment(&self) -> Value {
+        json!({
+            "apiVersion": "apps/v1",
+            "kind": "Deployment",
+            "metadata": {"name": ROLLOUT_NAME, "namespace": NAMESPACE},
+            "spec": {
+                "replicas": self.replicas,
+                "selector": {"matchLabels": {"app": ROLLOUT_NAME}},
+                "template": template(),
+            },
         })
     }
 
@@ -117,11 +153,14 @@ impl Shop {
     }
 
     /// The shop with its first version adopted and customers coming; or what its status says instead.
-    pub fn open(&self, seed: u64, habits: Habits) -> Result<Simulation, String> {
+    pub fn open(&self, seed: u64, habits: Habits, crashes: &[(u64, Moment)]) -> Result<Simulation, String> {
         let mut simulation = self.furnished(seed, habits);
+        simulation.world.lock().crashes = crashes.to_vec();
         simulation.start_controller();
         let is_open = simulation.run_until(OPENING, |world| phase(world) == "Healthy");
-        let now = simulation.clock.now();
+        // The data plane hears of the last pods a moment later.
+        let now = simulation.clock.now() + 2_000;
+        simulation.run_until(now, |_| false);
         {
             let mut world = simulation.world.lock();
             (world.traffic.rate, world.traffic.begun) = (self.requests_per_second, now);
@@ -144,6 +183,25 @@ fn rollout(world: &World) -> Option<Arc<Value>> {
 /// The Rollout's phase as its status says; empty: it has none.
 pub fn phase(world: &World) -> String {
     rollout(world).and_then(|rollout| text(&rollout, "/status/phase").map(str::to_owned)).unwrap_or_default()
+}
+
+fn template() -> Value {
+    json!({
+        "metadata": {"labels": {"app": ROLLOUT_NAME}},
+        "spec": {"containers": [{"name": "app", "image": IMAGES[0], "ports": [{"name": "http", "containerPort": 8080}]}]},
+    })
+}
+
+fn tls_policy() -> Value {
+    json!({
+        "apiVersion": "gateway.networking.k8s.io/v1",
+        "kind": "BackendTLSPolicy",
+        "metadata": {"name": "checkout-tls", "namespace": NAMESPACE},
+        "spec": {
+            "targetRefs": [{"group": "", "kind": "Service", "name": ROLLOUT_NAME}],
+            "validation": {"hostname": "checkout.example.com", "wellKnownCACertificates": "System"},
+        },
+    })
 }
 
 fn service() -> Value {

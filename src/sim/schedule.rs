@@ -11,6 +11,7 @@ use super::{
     chance::Chance,
     clock::Millis,
     habits::{Delay, Faults, Habits},
+    link::Moment,
     oracle::Offence,
     people::Deed,
     scenario::{IMAGES, NAMESPACE, ROLLOUT_NAME, ROUTE_NAME, Shop, phase},
@@ -25,11 +26,13 @@ use crate::{
 };
 
 /// Time that a schedule's deeds are spread over.
-const TROUBLE: Millis = 120_000;
+const TROUBLE: Millis = 70_000;
 /// A run that others have reset twice is tried again after this.
 const CONTENDED: Millis = 31 * 60_000;
+/// From rest to when everything has settled: the last status is written, garbage collected.
+const REST: Millis = 30_000;
 /// How long nothing may be written once all is at rest; and how much may.
-const QUIET: Millis = 600_000;
+const QUIET: Millis = 300_000;
 const QUIET_WRITES: u64 = 1;
 
 /// What happens, and in what kind of cluster.
@@ -40,8 +43,10 @@ pub struct Schedule {
     pub habits: Habits,
     /// In order of time; counted from the moment at which the first version serves.
     pub deeds: Vec<(Millis, Deed)>,
-    /// Controllers at once.
-    pub controllers: usize,
+    /// Kills that are planned: at which write, counted from 1.
+    pub crashes: Vec<(u64, Moment)>,
+    /// Whether trouble ends a while after the last deed, and nothing may be written then at rest.
+    pub heals: bool,
 }
 
 /// What became of a schedule.
@@ -51,21 +56,30 @@ pub struct Outcome {
     /// Situations that came up, and how often.
     pub situations: BTreeMap<String, u64>,
     pub sites: BTreeMap<WriteSite, u64>,
+    /// Writes until rest, and the site of each.
     pub writes: u64,
+    pub writes_at: Vec<WriteSite>,
+    /// Requests that nobody answered.
+    pub lost: u64,
+    /// How everything stands at rest.
+    pub end: String,
 }
 
 impl Schedule {
     /// The schedule of a seed.
     pub fn drawn(seed: u64) -> Self {
         let mut chance = Chance::new(seed);
+        // Drawn from a chance of its own, so that a seed is the schedule that it was.
+        let has_baseline = Chance::new(!seed).below(3) == 0;
         let shop = shop(&mut chance);
+        let shop = Shop { baseline: shop.routed && has_baseline, ..shop };
         let habits = habits(&mut chance);
         let count = chance.below(9);
         let mut deeds: Vec<(Millis, Deed)> = (0..count).map(|_| (chance.below(TROUBLE), deed(&mut chance))).collect();
         // Without a new version nothing much happens.
         deeds.push((1_000, Deed::Deploy { rollout: ROLLOUT_NAME.into(), image: IMAGES[1].into() }));
         deeds.sort_by_key(|(at, _)| *at);
-        Self { seed, shop, habits, deeds, controllers: 1 }
+        Self { seed, shop, habits, deeds, crashes: Vec::new(), heals: true }
     }
 
     /// Runs it to its end.
@@ -76,7 +90,7 @@ impl Schedule {
     /// Runs it to its end, and keeps what happened.
     pub fn told(&self, tell: bool) -> (Outcome, Timeline) {
         let calm = Habits { faults: Faults::default(), gitops: 0, ..self.habits };
-        let mut simulation = match self.shop.open(self.seed, calm) {
+        let mut simulation = match self.shop.open(self.seed, calm, &self.crashes) {
             Ok(simulation) => simulation,
             Err(status) => {
                 let outcome = failed("L1", 0, format!("the first version was not adopted: {status}"));
@@ -98,18 +112,20 @@ impl Schedule {
                 world.plan_deed(begun + at, number, deed.clone());
             }
         }
-        for _ in 1..self.controllers {
-            simulation.start_controller();
-        }
         let last = self.deeds.last().map_or(0, |(at, _)| *at);
         simulation.run_until(begun + last + 10_000, |_| false);
-        simulation.world.lock().heal(calm);
+        if self.heals {
+            simulation.world.lock().heal(calm);
+        }
         let limit = simulation.clock.now() + 2 * self.shop.longest() + CONTENDED;
         if !simulation.run_until(limit, at_rest) {
             let world = simulation.world.lock();
             return finish(&world, failed("L1", simulation.clock.now(), format!("no rest: {}", why(&world))));
         }
-        quiet(simulation)
+        // What is collected as garbage takes a moment.
+        let rest = simulation.clock.now();
+        simulation.run_until(rest + REST, |_| false);
+        if self.heals { quiet(simulation) } else { finish(&simulation.world.lock(), Outcome::default()) }
     }
 }
 
@@ -120,10 +136,8 @@ fn failed(law: &'static str, at: Millis, message: String) -> Outcome {
 /// S12: at rest nothing is written.
 fn quiet(simulation: &mut Simulation) -> Outcome {
     let now = simulation.clock.now();
-    // The last pass may still be writing its status.
-    simulation.run_until(now + 30_000, |_| false);
     let before = simulation.world.lock().sites.clone();
-    simulation.run_until(now + 30_000 + QUIET, |_| false);
+    simulation.run_until(now + QUIET, |_| false);
     let world = simulation.world.lock();
     let since = |(site, count): (&WriteSite, &u64)| (*site, count - before.get(site).copied().unwrap_or(0));
     let written: Vec<(WriteSite, u64)> = world.sites.iter().map(since).filter(|(_, count)| *count > 0).collect();
@@ -143,7 +157,15 @@ fn finish(world: &World, mut outcome: Outcome) -> Outcome {
         let how = text(&run, "/status/outcome").unwrap_or("open");
         *situations.entry(format!("a run is {how}")).or_default() += 1;
     }
-    Outcome { offences, situations, sites: world.sites.clone(), writes: world.writes }
+    Outcome {
+        offences,
+        situations,
+        sites: world.sites.clone(),
+        writes: world.writes,
+        writes_at: world.writes_at.clone(),
+        lost: world.traffic.lost_requests,
+        end: end(world),
+    }
 }
 
 fn shop(chance: &mut Chance) -> Shop {
@@ -156,8 +178,10 @@ fn shop(chance: &mut Chance) -> Shop {
         drain_seconds: 5,
         deadline_seconds: 45,
         routed,
+        baseline: false,
         judged: routed && chance.below(3) == 0,
         requests_per_second: chance.pick(&[5.0, 40.0, 200.0]),
+        ..Shop::default()
     }
 }
 
@@ -225,6 +249,15 @@ fn deed(chance: &mut Chance) -> Deed {
     }
 }
 
+/// The phase, the images that serve, and what became of each run.
+fn end(world: &World) -> String {
+    let images: BTreeSet<&str> =
+        world.pods.by_name.values().filter(|pod| pod.ready).map(|pod| pod.image.as_str()).collect();
+    let runs = world.server.list(RUN, NAMESPACE, "");
+    let outcomes: Vec<&str> = runs.iter().map(|run| text(run, "/status/outcome").unwrap_or("open")).collect();
+    format!("{} {images:?} {outcomes:?}", phase(world))
+}
+
 /// Nothing of a run is left: route and Service are as their owners wrote them, and one revision has pods.
 pub fn at_rest(world: &World) -> bool {
     why(world).is_empty()
@@ -266,4 +299,46 @@ fn why(world: &World) -> String {
         open.insert("the route holds a run's backends".into());
     }
     open.into_iter().collect::<Vec<_>>().join("; ")
+}
+
+impl Schedule {
+    /// A smaller schedule that breaks the same law: without deeds, faults and delays that it does not need.
+    pub fn shrunk(&self) -> Self {
+        let Some(law) = self.run().offences.first().map(|offence| offence.law) else { return self.clone() };
+        let still_fails = |smaller: &Self| smaller.run().offences.first().is_some_and(|offence| offence.law == law);
+        let mut smallest = self.clone();
+        loop {
+            let Some(smaller) = smallest.smaller().into_iter().find(still_fails) else { return smallest };
+            smallest = smaller;
+        }
+    }
+
+    /// Schedules that lack one thing each.
+    fn smaller(&self) -> Vec<Self> {
+        let mut all: Vec<Self> = Vec::new();
+        for left_out in 0..self.deeds.len() {
+            let mut deeds = self.deeds.clone();
+            deeds.remove(left_out);
+            all.push(Self { deeds, ..self.clone() });
+        }
+        let habits = self.habits;
+        let without: [fn(&mut Faults); 7] = [
+            |faults| faults.conflict = 0.0,
+            |faults| faults.refused = 0.0,
+            |faults| faults.unheard = 0.0,
+            |faults| faults.unread = 0.0,
+            |faults| faults.crash = 0.0,
+            |faults| faults.event_lost = 0.0,
+            |faults| faults.event_twice = 0.0,
+        ];
+        let calmer = without.map(|change| {
+            let mut faults = habits.faults;
+            change(&mut faults);
+            Habits { faults, ..habits }
+        });
+        let plain = Habits { faults: habits.faults, gitops: habits.gitops, ..Habits::default() };
+        let habits_tried = calmer.into_iter().chain([Habits { gitops: 0, ..habits }, plain]);
+        all.extend(habits_tried.filter(|tried| *tried != habits).map(|habits| Self { habits, ..self.clone() }));
+        all
+    }
 }

@@ -64,6 +64,8 @@ pub struct Traffic {
     /// The last requests that were lost; bounded.
     pub lost: Vec<Lost>,
     pub lost_requests: u64,
+    /// The application was deleted: nobody is to answer any more.
+    pub is_closed: bool,
 }
 
 /// Seconds of losses that are kept.
@@ -81,6 +83,9 @@ impl Traffic {
     }
 
     fn lose(&mut self, at: Millis, service: &str, requests: u64) {
+        if self.is_closed {
+            return;
+        }
         self.lost_requests += requests;
         if self.lost.len() < LOST_KEPT {
             self.lost.push(Lost { at, service: service.to_owned(), requests });

@@ -23,7 +23,7 @@ use super::{
 };
 use crate::{
     api::{ActionType, FIELD_MANAGER},
-    controller::{DEPLOYMENT, GRPC_ROUTE, HTTP_ROUTE, POD, RUN, SERVICE, WriteSite},
+    controller::{DEPLOYMENT, GRPC_ROUTE, HTTP_ROUTE, POD, ROLLOUT, RUN, SERVICE, WriteSite},
     workload::object::{self, number, text},
 };
 
@@ -60,6 +60,8 @@ pub struct World {
     pub situations: BTreeMap<String, u64>,
     /// Writes of the controller so far, and at which sites.
     pub writes: u64,
+    /// The site of each write.
+    pub writes_at: Vec<WriteSite>,
     pub sites: BTreeMap<WriteSite, u64>,
     /// Kills that are planned: at which write, counted from 1.
     pub crashes: Vec<(u64, Moment)>,
@@ -92,6 +94,7 @@ impl World {
             timeline: None,
             situations: BTreeMap::new(),
             writes: 0,
+            writes_at: Vec::new(),
             sites: BTreeMap::new(),
             crashes: Vec::new(),
             killed: Vec::new(),
@@ -150,6 +153,7 @@ impl World {
         }
         let (namespace, name) = (object::namespace(document).to_owned(), object::name(document).to_owned());
         let delay = self.draw(self.habits.controllers);
+        self.traffic.is_closed |= commit.kind == ROLLOUT && commit.after.is_none();
         match commit.kind {
             DEPLOYMENT if commit.subresource != "status" => {
                 self.plan_once(delay, Event::Deployment { namespace, name });

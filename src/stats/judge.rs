@@ -56,6 +56,8 @@ pub struct Measured {
 pub struct Evidence {
     /// The canary's share.
     pub weight: Percent,
+    /// A baseline is the control, not stable itself.
+    pub has_baseline: bool,
     pub counted: Vec<Counted>,
     pub measured: Vec<Measured>,
     pub budget: Option<(BudgetTerms, Spending)>,
@@ -164,29 +166,35 @@ fn slo_breach(evidence: &Evidence) -> Option<Verdict> {
     comparisons(evidence).find_map(breach).map(|message| Verdict::fail(Reason::SloBreach, message))
 }
 
+/// Each arm in words, with its weight.
+fn arms(evidence: &Evidence) -> [(&'static str, Percent); 2] {
+    let control = if evidence.has_baseline { "the baseline" } else { "stable" };
+    [("the canary", evidence.weight), (control, evidence.weight.of_control(evidence.has_baseline))]
+}
+
 /// Only when traffic was expected: a quiet service must still be able to ship.
 fn no_canary_traffic(evidence: &Evidence) -> Option<Verdict> {
-    missing_traffic(evidence, evidence.weight, Reason::NoCanaryTraffic, "the canary", "stable", |tally| {
+    let [canary, control] = arms(evidence);
+    missing_traffic(evidence, [canary, control], Reason::NoCanaryTraffic, |tally| {
         (tally.canary.total, tally.control.total)
     })
 }
 
 fn no_control_traffic(evidence: &Evidence) -> Option<Verdict> {
-    missing_traffic(evidence, evidence.weight.rest(), Reason::NoControlTraffic, "stable", "the canary", |tally| {
+    let [canary, control] = arms(evidence);
+    missing_traffic(evidence, [control, canary], Reason::NoControlTraffic, |tally| {
         (tally.control.total, tally.canary.total)
     })
 }
 
-/// One arm got nothing although what the other got predicts requests.
+/// The first arm got nothing although what the other got predicts requests.
 fn missing_traffic(
     evidence: &Evidence,
-    weight: Percent,
+    [(arm, weight), (other_arm, other_weight)]: [(&str, Percent); 2],
     reason: Reason,
-    arm: &str,
-    other_arm: &str,
     counts: fn(&Tally) -> (f64, f64),
 ) -> Option<Verdict> {
-    let rest = weight.rest().ratio();
+    let rest = other_weight.ratio();
     if rest <= 0.0 {
         return None;
     }
@@ -205,10 +213,13 @@ fn missing_traffic(
 fn sample_ratio_mismatch(evidence: &Evidence) -> Option<Verdict> {
     let (metric, (canary, all)) = comparisons(evidence).find_map(|(metric, it)| Some((metric, it.mismatch?)))?;
     let message = format!(
-        "metric {}: the canary got {canary:.0} of {all:.0} requests ({} %), the weight is {}",
+        "metric {}: the canary got {canary:.0} of {all:.0} requests ({} %), {}",
         metric.name,
         percent(canary / all),
-        evidence.weight
+        match evidence.has_baseline {
+            true => format!("with a baseline {} % of both arms' are its part", evidence.weight.of_arms(true)),
+            false => format!("the weight is {}", evidence.weight),
+        }
     );
     Some(Verdict::hold(Reason::SampleRatioMismatch, message))
 }

@@ -22,8 +22,10 @@ pub struct Outlook {
     /// The metric's part of alpha, and that of the test of the objective.
     pub share: f64,
     pub objective_share: f64,
-    /// Of both arms together.
+    /// Of the service: stable, the canary and a baseline together.
     pub requests_per_second: f64,
+    /// A baseline is the control.
+    pub has_baseline: bool,
     pub stable_ratio: f64,
     pub phi: f64,
     /// Not judged after a change of weight.
@@ -34,12 +36,7 @@ pub struct Outlook {
 
 impl Outlook {
     fn flow(&self, weight: Percent) -> Flow {
-        Flow {
-            requests_per_second: self.requests_per_second,
-            canary_share: weight.ratio(),
-            stable_ratio: self.stable_ratio,
-            overdispersion: self.phi,
-        }
+        Flow::of(self.requests_per_second, weight, self.has_baseline, (self.stable_ratio, self.phi))
     }
 
     fn lag_seconds(&self) -> f64 {
@@ -99,6 +96,7 @@ mod tests {
             share: 0.5,
             objective_share: 0.1,
             requests_per_second,
+            has_baseline: false,
             stable_ratio: 0.001,
             phi: 2.0,
             unjudged_seconds: 10.0,

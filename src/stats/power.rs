@@ -9,6 +9,7 @@ use super::{
     grid::{FAIL, Grid, Margin, PASS},
     terms::Terms,
 };
+use crate::api::Percent;
 
 /// Probability with which the times and rises are reached.
 pub const POWER: f64 = 0.8;
@@ -20,9 +21,9 @@ const HALVINGS: u32 = 60;
 /// Steady traffic over two arms.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Flow {
-    /// Of the service: both arms together.
+    /// Both arms together: without a baseline all of the service.
     pub requests_per_second: f64,
-    /// The canary's share, from 0 to 1.
+    /// The canary's share of the arms' requests, from 0 to 1.
     pub canary_share: f64,
     /// Stable's bad ratio, from 0 to 1.
     pub stable_ratio: f64,
@@ -37,6 +38,20 @@ struct Growth {
 }
 
 impl Flow {
+    /// The arms at this weight of a service with so many requests a second. `ratio_and_phi`: stable's bad ratio, and how many bad
+    /// requests come together. A baseline as control gets no more than the canary; stable gets all the rest.
+    pub fn of(service_per_second: f64, weight: Percent, has_baseline: bool, ratio_and_phi: (f64, f64)) -> Self {
+        let (stable_ratio, overdispersion) = ratio_and_phi;
+        let canary_share = weight.of_arms(has_baseline).ratio();
+        let requests_per_second = service_per_second * Self::part_of_all(weight, has_baseline);
+        Self { requests_per_second, canary_share, stable_ratio, overdispersion }
+    }
+
+    /// The arms' part of the service's requests at this weight, from 0 to 1.
+    pub fn part_of_all(weight: Percent, has_baseline: bool) -> f64 {
+        Percent::from_thousandths(weight.thousandths() + weight.of_control(has_baseline).thousandths()).ratio()
+    }
+
     /// Whether both arms have traffic: nothing can be compared else.
     pub fn compares(&self) -> bool {
         self.requests_per_second > 0.0 && self.canary_share > 0.0 && self.canary_share < 1.0

@@ -9,11 +9,13 @@ use super::{
     Router, marks,
     parents::{acceptance, counted, describe_route},
     rules::{self, ManagedRule, identity, managed},
-    split::{Arms, MOST_WEIGHT, Share, divide, largest_weight, local_service, service_name, shares, weight},
+    split::{
+        Added, Arms, MOST_WEIGHT, Share, Tested, divide, largest_weight, local_service, service_name, shares, weight,
+    },
 };
 use crate::{
     api::{Percent, Reason, RunRoute, RunRule},
-    engine::{CanaryRefs, Refusal, RouteEdit, RouteState},
+    engine::{BaselineRefs, CanaryRefs, Refusal, RouteEdit, RouteState},
     workload::{
         object::{items, name, namespace, number, text},
         ownership::last_manager,
@@ -55,8 +57,9 @@ impl Router for GatewayApi {
         services: &[String],
         rules: &[String],
         total: u32,
+        added: usize,
     ) -> Result<RunRoute, Vec<Refusal>> {
-        let arms = Arms { namespace: namespace(document), services, canary: None };
+        let arms = Arms { namespace: namespace(document), services, tested: None };
         let route = describe_route(self.kind, document);
         let mut refusals = missing_rules(document, rules, &route);
         let mut found = Vec::new();
@@ -73,7 +76,7 @@ impl Router for GatewayApi {
             if served.is_empty() {
                 continue;
             }
-            refusals.extend(unusable(rule, &served, &arms, total, &place));
+            refusals.extend(unusable(rule, &served, &arms, (total, added), &place));
             let index = u32::try_from(index).unwrap_or(u32::MAX);
             found.push(RunRule { index, identity: identity(rule), services: served, backend_refs: backends.to_vec() });
         }
@@ -92,10 +95,10 @@ impl Router for GatewayApi {
         })
     }
 
-    fn without(&self, document: &Value, revision: &str, total: u32) -> Value {
+    fn without(&self, document: &Value, tested: Tested, total: u32) -> Value {
         let frozen = RunRoute::default();
-        let services = rules::services(document, &frozen, Some(revision));
-        let arms = Arms { namespace: namespace(document), services: &services, canary: Some(revision) };
+        let services = rules::services(document, &frozen, Some(tested));
+        let arms = Arms { namespace: namespace(document), services: &services, tested: Some(tested) };
         let mut owners = document.clone();
         for rule in managed(document, &frozen, &arms, total).iter().filter(|rule| is_in_play(rule, &arms)) {
             owners["spec"]["rules"][rule.index]["backendRefs"] = json!(rule.owners);
@@ -103,15 +106,16 @@ impl Router for GatewayApi {
         owners
     }
 
-    fn read(&self, document: &Value, frozen: &RunRoute, canary: Option<&str>, total: u32) -> RouteState {
-        let services = rules::services(document, frozen, canary);
-        let arms = Arms { namespace: namespace(document), services: &services, canary };
+    fn read(&self, document: &Value, frozen: &RunRoute, tested: Option<Tested>, total: u32) -> RouteState {
+        let services = rules::services(document, frozen, tested);
+        let arms = Arms { namespace: namespace(document), services: &services, tested };
         let managed = managed(document, frozen, &arms, total);
         let served: Vec<_> = managed.iter().filter(|rule| !rule.services.is_empty()).collect();
         let acceptance = acceptance(document, &frozen.parents);
         RouteState {
-            run: canary.and_then(|canary| marks::of_revision(document, canary)).map(str::to_owned),
-            canary: canary_refs(&managed, &arms),
+            run: tested.and_then(|tested| marks::of_revision(document, tested.canary)).map(str::to_owned),
+            canary: tested.map_or(CanaryRefs::Absent, |tested| refs(&managed, &arms, tested.canary)),
+            baseline: tested.and_then(|tested| baseline_refs(&managed, &arms, tested.baseline?)),
             accepted: acceptance.accepted,
             waiting_for: acceptance.waiting_for,
             parent_silent: acceptance.silent,
@@ -128,19 +132,19 @@ impl Router for GatewayApi {
         }
     }
 
-    fn edit(&self, document: &Value, frozen: &RunRoute, canary: &str, total: u32, edit: &RouteEdit) -> Vec<Value> {
-        let services = rules::services(document, frozen, Some(canary));
-        let arms = Arms { namespace: namespace(document), services: &services, canary: Some(canary) };
+    fn edit(&self, document: &Value, frozen: &RunRoute, tested: Tested, total: u32, edit: &RouteEdit) -> Vec<Value> {
+        let services = rules::services(document, frozen, Some(tested));
+        let arms = Arms { namespace: namespace(document), services: &services, tested: Some(tested) };
         let mut operations = Vec::new();
         for rule in managed(document, frozen, &arms, total).iter().filter(|rule| is_in_play(rule, &arms)) {
-            let wanted = backends_after(rule, &arms, total, edit);
+            let wanted = backends_after(rule, &arms, tested, total, edit);
             if wanted != rule.now {
                 operations.push(patch::replace(&format!("/spec/rules/{}/backendRefs", rule.index), json!(wanted)));
             }
         }
         operations.extend(match edit {
             RouteEdit::Name { run } => marks::add(document, run),
-            RouteEdit::Weight { share: _ } => Vec::new(),
+            RouteEdit::Weight { share: _, baseline: _ } => Vec::new(),
             RouteEdit::Drop { run } => marks::remove(document, run),
         });
         patch::versioned(document, operations)
@@ -159,41 +163,56 @@ impl Router for GatewayApi {
     }
 }
 
-/// Rules that the run writes: the frozen ones, and any other that holds the canary's backend.
+/// Rules that the run writes: the frozen ones, and any other that holds a backend of the run's.
 fn is_in_play(rule: &ManagedRule, arms: &Arms) -> bool {
     rule.frozen.is_some() || arms.are_named_in(rule.now)
 }
 
-fn backends_after(rule: &ManagedRule, arms: &Arms, total: u32, edit: &RouteEdit) -> Vec<Value> {
-    let named = arms.named_in(rule.now);
+fn backends_after(rule: &ManagedRule, arms: &Arms, tested: Tested, total: u32, edit: &RouteEdit) -> Vec<Value> {
+    let added = |services: &dyn Fn(Vec<String>) -> Vec<String>, shares: [Percent; 2]| -> Vec<Added> {
+        let revisions = tested.revisions().zip(shares);
+        let of = |(revision, share)| Added { revision, services: services(arms.named_in(rule.now, revision)), share };
+        revisions.map(of).collect()
+    };
     match edit {
         RouteEdit::Name { run: _ } => {
-            let new = rule.services.iter().filter(|service| !named.contains(service));
-            let all: Vec<_> = named.iter().chain(new).cloned().collect();
-            divide(&rule.owners, arms, &in_order(arms, all), total, Percent::ZERO)
+            let with_new = |named: Vec<String>| {
+                let new = rule.services.iter().filter(|service| !named.contains(service));
+                in_order(arms, named.iter().chain(new).cloned().collect())
+            };
+            divide(&rule.owners, arms, &added(&with_new, [Percent::ZERO; 2]), total)
         }
-        // No backend gets weight in the write that first names it: a rule without the canary's backend stays as it is.
-        RouteEdit::Weight { share: _ } if named.is_empty() => rule.now.to_vec(),
-        RouteEdit::Weight { share } => divide(&rule.owners, arms, &named, total, *share),
+        // No backend gets weight in the write that first names it: a rule without one of ours stays as it is.
+        RouteEdit::Weight { .. } if !arms.are_named_in(rule.now) => rule.now.to_vec(),
+        RouteEdit::Weight { share, baseline } => {
+            divide(&rule.owners, arms, &added(&|named| named, [*share, *baseline]), total)
+        }
         RouteEdit::Drop { run: _ } => rule.owners.clone(),
     }
 }
 
-/// The canary's backends always stand in the same order, so that an edit on its own result changes nothing.
+/// A revision's backends always stand in the same order, so that an edit on its own result changes nothing.
 fn in_order(arms: &Arms, services: Vec<String>) -> Vec<String> {
     arms.services.iter().filter(|service| services.contains(service)).cloned().collect()
 }
 
-fn canary_refs(rules: &[ManagedRule], arms: &Arms) -> CanaryRefs {
+fn baseline_refs(rules: &[ManagedRule], arms: &Arms, revision: &str) -> Option<BaselineRefs> {
+    let refs = refs(rules, arms, revision);
+    (refs != CanaryRefs::Absent).then(|| BaselineRefs { revision: revision.to_owned(), refs })
+}
+
+/// How one revision's refs stand.
+fn refs(rules: &[ManagedRule], arms: &Arms, revision: &str) -> CanaryRefs {
     let mut found = Vec::new();
+    let mut is_named = false;
     for rule in rules.iter().filter(|rule| is_in_play(rule, arms)) {
-        let named = arms.named_in(rule.now);
+        let named = arms.named_in(rule.now, revision);
+        is_named |= !named.is_empty();
         let of_interest: Vec<_> =
             arms.services.iter().filter(|one| named.contains(one) || rule.services.contains(one)).cloned().collect();
-        found.extend(shares(rule.now, arms, &of_interest));
+        found.extend(shares(rule.now, arms, &of_interest, revision));
     }
-    let named = rules.iter().any(|rule| arms.are_named_in(rule.now));
-    if !named {
+    if !is_named {
         return CanaryRefs::Absent;
     }
     if let Some(Share::At(first)) = found.first().copied()
@@ -201,7 +220,7 @@ fn canary_refs(rules: &[ManagedRule], arms: &Arms) -> CanaryRefs {
     {
         return CanaryRefs::At(first);
     }
-    // Nobody sends anything to either arm.
+    // Nobody sends anything to any arm.
     if found.is_empty() {
         return CanaryRefs::At(Percent::ZERO);
     }
@@ -252,7 +271,7 @@ fn elsewhere(rule: &Value, arms: &Arms, place: &str) -> Vec<Refusal> {
 }
 
 /// What stands against managing a rule that gives weight to `served`.
-fn unusable(rule: &Value, served: &[String], arms: &Arms, total: u32, place: &str) -> Vec<Refusal> {
+fn unusable(rule: &Value, served: &[String], arms: &Arms, (total, added): (u32, usize), place: &str) -> Vec<Refusal> {
     let backends = items(rule, "/backendRefs");
     let mut found = Vec::new();
     if rule.get("sessionPersistence").is_some_and(|value| !value.is_null()) {
@@ -270,12 +289,12 @@ fn unusable(rule: &Value, served: &[String], arms: &Arms, total: u32, place: &st
             found.push(refusal(Reason::RouteUnusable, message));
         }
     }
-    let most = backends.len() + served.len();
+    let new = added * served.len();
+    let most = backends.len() + new;
     if most > MOST_BACKENDS {
         let message = format!(
-            "{place} has {} backends and a run adds {}: {most}, {MOST_BACKENDS} are allowed; split the rule",
-            backends.len(),
-            served.len()
+            "{place} has {} backends and a run adds {new}: {most}, {MOST_BACKENDS} are allowed; split the rule",
+            backends.len()
         );
         found.push(refusal(Reason::RouteUnusable, message));
     }

@@ -17,6 +17,8 @@ use crate::{
 };
 
 pub use marks::marks;
+pub use rules::baseline_in;
+pub use split::Tested;
 
 /// One kind of route.
 pub trait Router: Sync {
@@ -28,6 +30,7 @@ pub trait Router: Sync {
 
     /// What a run freezes of the route: the rules that name one of `services` with a weight other than 0 (all of them, or
     /// those named in `rules`), their backends, and the parents that have accepted it. `total`: see [`crate::engine::weight_total`].
+    /// `added`: revisions for which a run adds backends, one for each Service.
     ///
     /// # Errors
     /// Everything that stands against managing the route, all at once.
@@ -37,20 +40,21 @@ pub trait Router: Sync {
         services: &[String],
         rules: &[String],
         total: u32,
+        added: usize,
     ) -> Result<RunRoute, Vec<Refusal>>;
 
-    /// The route without the backends of a revision that nothing is known of any more.
-    fn without(&self, document: &Value, revision: &str, total: u32) -> Value;
+    /// The route without the backends of revisions that nothing is known of any more.
+    fn without(&self, document: &Value, tested: Tested, total: u32) -> Value;
 
-    /// How the route stands relative to what was frozen. `canary`: the revision under test; None: no run.
-    fn read(&self, document: &Value, frozen: &RunRoute, canary: Option<&str>, total: u32) -> RouteState;
+    /// How the route stands relative to what was frozen. `tested`: the revisions under test; None: no run.
+    fn read(&self, document: &Value, frozen: &RunRoute, tested: Option<Tested>, total: u32) -> RouteState;
 
     /// The JSON patch that carries out an intent; empty if the document is already so.
     ///
-    /// Rules are found by what they are, not by where they stood; one that is gone is left out. `Name` puts the canary's
-    /// backends at weight 0 wherever they stood; `Weight` never names one. What others have changed since the freeze is
-    /// kept. If nothing is frozen any more, `Drop` finds the canary's backends by their names.
-    fn edit(&self, document: &Value, frozen: &RunRoute, canary: &str, total: u32, edit: &RouteEdit) -> Vec<Value>;
+    /// Rules are found by what they are, not by where they stood; one that is gone is left out. `Name` puts the
+    /// backends of the revisions under test at weight 0 wherever they stood; `Weight` never names one. What others have changed since the freeze is
+    /// kept. If nothing is frozen any more, `Drop` finds them by their names.
+    fn edit(&self, document: &Value, frozen: &RunRoute, tested: Tested, total: u32, edit: &RouteEdit) -> Vec<Value>;
 
     /// Numbers of the ports of this Service that the managed rules name.
     fn ports(&self, frozen: &RunRoute, service: &str) -> Vec<i64>;

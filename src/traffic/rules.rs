@@ -5,12 +5,12 @@
 
 use serde_json::Value;
 
-use super::split::{Arms, owners_form};
+use super::split::{Arms, Tested, local_service, owners_form};
 use crate::{
-    api::{RunRoute, RunRule, revision_service_name},
+    api::{RunRoute, RunRule, baseline_of_service, revision_service_name},
     workload::{
         canonical::short_digest,
-        object::{items, text},
+        object::{items, namespace, text},
     },
 };
 
@@ -54,7 +54,7 @@ pub fn identity(rule: &Value) -> String {
     short_digest(&rest)
 }
 
-/// The rules that a run has to look at: those frozen, new ones that name a Service, and any that holds the canary's backend.
+/// The rules that a run has to look at: those frozen, new ones that name a Service, and any that holds a backend of ours.
 pub fn managed<'a>(document: &'a Value, frozen: &'a RunRoute, arms: &Arms, total: u32) -> Vec<ManagedRule<'a>> {
     let candidates: Vec<_> = items(document, "/spec/rules")
         .iter()
@@ -108,8 +108,8 @@ fn matches<'a>(
     result
 }
 
-/// The application's Services. If nothing is frozen any more: those beside which the route has a backend of this revision.
-pub fn services(document: &Value, frozen: &RunRoute, canary: Option<&str>) -> Vec<String> {
+/// The application's Services. If nothing is frozen any more: those beside which the route has a backend of a revision under test.
+pub fn services(document: &Value, frozen: &RunRoute, tested: Option<Tested>) -> Vec<String> {
     let mut found: Vec<String> = Vec::new();
     let mut keep = |service: &str| {
         if !found.iter().any(|known| known == service) {
@@ -117,12 +117,21 @@ pub fn services(document: &Value, frozen: &RunRoute, canary: Option<&str>) -> Ve
         }
     };
     frozen.rules.iter().flat_map(|rule| &rule.services).for_each(|service| keep(service));
-    if let (true, Some(canary)) = (frozen.rules.is_empty(), canary) {
+    if let (true, Some(tested)) = (frozen.rules.is_empty(), tested) {
         for rule in items(document, "/spec/rules") {
             let names = || items(rule, "/backendRefs").iter().filter_map(|backend| text(backend, "/name"));
-            let named = |service: &&str| names().any(|name| name == revision_service_name(service, canary));
+            let is_named = |name: &str| names().any(|found| found == name);
+            let named =
+                |service: &&str| tested.revisions().any(|revision| is_named(&revision_service_name(service, revision)));
             names().filter(named).for_each(&mut keep);
         }
     }
     found
+}
+
+/// The baseline beside one of these Services that the route names, whatever run it was of.
+pub fn baseline_in(document: &Value, services: &[String]) -> Option<String> {
+    let backends = items(document, "/spec/rules").iter().flat_map(|rule| items(rule, "/backendRefs"));
+    let mut names = backends.filter_map(|backend| local_service(backend, namespace(document)));
+    names.find_map(|name| services.iter().find_map(|service| baseline_of_service(service, name)))
 }

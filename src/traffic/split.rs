@@ -1,7 +1,7 @@
 //! The arithmetic on the backends of one rule: splitting the application's share, and putting it together again.
 //!
-//! The application's Service stays in the rule as the stable arm; the canary's Service is appended after all others. The
-//! weights are divided by their common divisor and multiplied by the run's total first, so that every share of the plan is
+//! The application's Service stays in the rule as the stable arm; the canary's Service, and a baseline's, are appended after all
+//! others. The weights are divided by their common divisor and multiplied by the run's total first, so that every share of the plan is
 //! a whole number and the other backends keep their shares exactly. It does not know rules or routes.
 
 use serde_json::{Value, json};
@@ -14,6 +14,30 @@ use crate::{
 /// The largest weight that the Gateway API allows.
 pub const MOST_WEIGHT: u64 = 1_000_000;
 
+/// The revisions whose backends a run adds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tested<'a> {
+    pub canary: &'a str,
+    /// None: the run has none.
+    pub baseline: Option<&'a str>,
+}
+
+impl<'a> Tested<'a> {
+    /// In the order of their backends.
+    pub fn revisions(self) -> impl Iterator<Item = &'a str> {
+        std::iter::once(self.canary).chain(self.baseline)
+    }
+}
+
+/// The backends that a rule gets for one revision.
+pub struct Added<'a> {
+    pub revision: &'a str,
+    /// The application Services that they stand for.
+    pub services: Vec<String>,
+    /// Of each Service's traffic.
+    pub share: Percent,
+}
+
 /// Which backends are whose.
 #[derive(Clone, Copy, Debug)]
 pub struct Arms<'a> {
@@ -21,8 +45,8 @@ pub struct Arms<'a> {
     pub namespace: &'a str,
     /// The application's Services.
     pub services: &'a [String],
-    /// The revision under test.
-    pub canary: Option<&'a str>,
+    /// None: no run.
+    pub tested: Option<Tested<'a>>,
 }
 
 impl<'a> Arms<'a> {
@@ -32,10 +56,20 @@ impl<'a> Arms<'a> {
         self.services.iter().find(|service| *service == name).map(String::as_str)
     }
 
-    /// The application Service that this backend of the canary stands for.
+    /// The revisions under test.
+    pub fn revisions(&self) -> impl Iterator<Item = &'a str> + use<'a> {
+        self.tested.into_iter().flat_map(Tested::revisions)
+    }
+
+    /// The application Service that this backend of a revision under test stands for.
     pub fn stands_for(&self, backend: &Value) -> Option<&'a str> {
-        let (name, canary) = (local_service(backend, self.namespace)?, self.canary?);
-        self.services.iter().find(|service| revision_service_name(service, canary) == name).map(String::as_str)
+        self.revisions().find_map(|revision| self.stands_as(backend, revision))
+    }
+
+    /// The same of one revision.
+    fn stands_as(&self, backend: &Value, revision: &str) -> Option<&'a str> {
+        let name = local_service(backend, self.namespace)?;
+        self.services.iter().find(|service| revision_service_name(service, revision) == name).map(String::as_str)
     }
 
     /// Application Services that get a part of this rule's traffic, in the order of its backends.
@@ -49,14 +83,14 @@ impl<'a> Arms<'a> {
         found
     }
 
-    /// The backends hold one of the canary's.
+    /// The backends hold one of a revision under test.
     pub fn are_named_in(&self, backends: &[Value]) -> bool {
         backends.iter().any(|backend| self.stands_for(backend).is_some())
     }
 
-    /// Application Services for which the backends hold one of the canary's.
-    pub fn named_in(&self, backends: &[Value]) -> Vec<String> {
-        let named = |service: &&String| self.canary_of(backends, service).is_some();
+    /// Application Services for which the backends hold one of this revision.
+    pub fn named_in(&self, backends: &[Value], revision: &str) -> Vec<String> {
+        let named = |service: &&String| self.weight_of(backends, service, revision).is_some();
         self.services.iter().filter(named).cloned().collect()
     }
 
@@ -64,12 +98,18 @@ impl<'a> Arms<'a> {
         backends.iter().position(|backend| self.application(backend) == Some(service))
     }
 
-    fn canary_of<'b>(&self, backends: &'b [Value], service: &str) -> Option<&'b Value> {
-        backends.iter().find(|backend| self.stands_for(backend) == Some(service))
+    /// The weight of this revision's backend for a Service; None: there is none.
+    fn weight_of(&self, backends: &[Value], service: &str, revision: &str) -> Option<u64> {
+        backends.iter().find(|backend| self.stands_as(backend, revision) == Some(service)).map(weight)
+    }
+
+    /// The weights of the backends of all revisions under test for a Service.
+    fn tested_weights(&self, backends: &[Value], service: &str) -> Vec<u64> {
+        self.revisions().filter_map(|revision| self.weight_of(backends, service, revision)).collect()
     }
 }
 
-/// How the canary stands in for one application Service in one rule.
+/// How a revision under test stands in for one application Service in one rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Share {
     Absent,
@@ -97,43 +137,46 @@ pub fn weight(backend: &Value) -> u64 {
     backend.get("weight").and_then(Value::as_u64).unwrap_or(1)
 }
 
-/// The backends with the application's share split: `share` of it to the canary. Services outside `split` keep theirs whole.
+/// The backends with the application's shares split as `added` says. Services that are in none of them keep theirs whole.
 ///
-/// `owners` is the owners' form, without the canary.
-pub fn divide(owners: &[Value], arms: &Arms, split: &[String], total: u32, share: Percent) -> Vec<Value> {
-    let Some(canary) = arms.canary else { return owners.to_vec() };
+/// `owners` is the owners' form, without what is added.
+pub fn divide(owners: &[Value], arms: &Arms, added: &[Added], total: u32) -> Vec<Value> {
     let (divisor, total) = (common_divisor(owners).max(1), fitting_total(owners, total));
     let scaled = |backend: &Value| weight(backend) / divisor * total;
     let mut result: Vec<_> = owners.iter().map(|backend| with_weight(backend, scaled(backend))).collect();
-    for service in split {
-        let Some(index) = arms.index_of(owners, service) else { continue };
-        let whole = scaled(&owners[index]);
-        // Rounded down: a share that the total cannot hold (never one of the plan's) is too small rather than too large.
-        let part = u64::try_from(u128::from(whole) * u128::from(share.thousandths()) / 100_000).unwrap_or(0);
-        result[index] = with_weight(&owners[index], whole - part);
-        let mut named = with_weight(&owners[index], part);
-        named["name"] = json!(revision_service_name(service, canary));
-        result.push(named);
+    for Added { revision, services, share } in added {
+        for service in services {
+            let Some(index) = arms.index_of(owners, service) else { continue };
+            let whole = scaled(&owners[index]);
+            // Rounded down: a share that the total cannot hold (never one of the plan's) is too small rather than too large.
+            let part = u64::try_from(u128::from(whole) * u128::from(share.thousandths()) / 100_000).unwrap_or(0);
+            result[index] = with_weight(&owners[index], weight(&result[index]).saturating_sub(part));
+            let mut named = with_weight(&owners[index], part);
+            named["name"] = json!(revision_service_name(service, revision));
+            result.push(named);
+        }
     }
     result
 }
 
-/// How the canary stands in these backends for each of `services`; where neither has any weight, nothing is said.
-pub fn shares(backends: &[Value], arms: &Arms, services: &[String]) -> Vec<Share> {
-    services.iter().filter_map(|service| share_of(backends, arms, service)).collect()
+/// How a revision stands in these backends for each of `services`; where no arm has any weight, nothing is said.
+pub fn shares(backends: &[Value], arms: &Arms, services: &[String], revision: &str) -> Vec<Share> {
+    services.iter().filter_map(|service| share_of(backends, arms, service, revision)).collect()
 }
 
-fn share_of(backends: &[Value], arms: &Arms, service: &str) -> Option<Share> {
+fn share_of(backends: &[Value], arms: &Arms, service: &str, revision: &str) -> Option<Share> {
     let stable = arms.index_of(backends, service).map(|index| weight(&backends[index]));
-    match (stable, arms.canary_of(backends, service).map(weight)) {
-        (None, None) | (Some(0), Some(0)) => None,
+    let tested: u64 = arms.tested_weights(backends, service).into_iter().fold(0, u64::saturating_add);
+    let whole = tested.saturating_add(stable.unwrap_or(0));
+    match (stable, arms.weight_of(backends, service, revision)) {
+        (None, None) => None,
         (Some(_), None) => Some(Share::Absent),
-        (None, Some(0)) => Some(Share::Odd(Percent::ZERO)),
-        (None, Some(_)) => Some(Share::Odd(Percent::FULL)),
-        (Some(stable), Some(canary)) => {
-            let (part, whole) = (u128::from(canary) * 100_000, u128::from(canary) + u128::from(stable));
+        (Some(_), Some(_)) if whole == 0 => None,
+        (stable, Some(own)) => {
+            let (part, whole) = (u128::from(own) * 100_000, u128::from(whole.max(1)));
             let rounded = Percent::from_thousandths(u32::try_from(part.div_ceil(whole)).unwrap_or(u32::MAX));
-            Some(if part.is_multiple_of(whole) { Share::At(rounded) } else { Share::Odd(rounded) })
+            let is_exact = stable.is_some() && part.is_multiple_of(whole);
+            Some(if is_exact { Share::At(rounded) } else { Share::Odd(rounded) })
         }
     }
 }
@@ -159,14 +202,14 @@ pub fn owners_form(now: &[Value], frozen: Option<&[Value]>, arms: &Arms, total: 
     }
 }
 
-/// The backends without the canary's, whose weight goes to the application's Service.
+/// The backends without those of the revisions under test, whose weight goes to the application's Service.
 fn put_together(now: &[Value], arms: &Arms) -> Vec<Value> {
     let mut result: Vec<Value> = Vec::new();
     for backend in now {
         match arms.stands_for(backend) {
             None => result.push(backend.clone()),
             // The application's Service was taken out beside it: it gets its place back.
-            Some(service) if arms.index_of(now, service).is_none() => {
+            Some(service) if arms.index_of(now, service).is_none() && arms.index_of(&result, service).is_none() => {
                 let mut back = backend.clone();
                 back["name"] = json!(service);
                 result.push(back);
@@ -175,16 +218,19 @@ fn put_together(now: &[Value], arms: &Arms) -> Vec<Value> {
         }
     }
     for service in arms.services {
-        let (Some(canary), Some(_)) = (arms.canary_of(now, service), arms.index_of(now, service)) else { continue };
-        if let Some(index) = arms.index_of(&result, service) {
-            let whole = weight(&result[index]).saturating_add(weight(canary));
+        let (tested, own) = (arms.tested_weights(now, service), arms.index_of(now, service));
+        if let (Some(index), false) = (arms.index_of(&result, service), tested.is_empty())
+            && (own.is_some() || tested.len() > 1)
+        {
+            let own = own.map_or(0, |index| weight(&now[index]));
+            let whole = tested.into_iter().fold(own, u64::saturating_add);
             result[index] = with_weight(&result[index], whole);
         }
     }
     result
 }
 
-/// Somebody has taken the canary's backend out and left our numbers in the others.
+/// Somebody has taken our backends out and left our numbers in the others.
 ///
 /// The other backends then stand at our scale. A whole share of 0 is taken for ours too: at 100 it would else leave the
 /// application without traffic.

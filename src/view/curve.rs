@@ -168,6 +168,7 @@ mod tests {
         let question = Question {
             plan: Plan { steps: steps.iter().map(step).collect(), soak: Span::seconds(soak_seconds), known: false },
             is_routed: true,
+            has_baseline: false,
             warm: Span::seconds(5),
             drain: Span::seconds(15),
             is_compared: true,

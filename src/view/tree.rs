@@ -84,25 +84,31 @@ fn revisions(scene: &Scene) -> Option<Node> {
     let canary =
         running.map(|run| &run.spec.canary).or(status.canary_revision.as_ref()).filter(|it| Some(*it) != stable);
     let weight = scene.weight();
-    let known = [("stable", stable, weight.rest()), ("canary", canary, weight)];
-    let mut lines: Vec<Line> = known
-        .into_iter()
-        .filter_map(|(role, revision, share)| {
-            revision.map(|revision| revision_line(scene, role, revision, Some(share)))
-        })
-        .collect();
+    let baseline = running.and_then(|run| run.spec.baseline.as_ref());
+    let of_baseline = running.map_or(Percent::ZERO, |run| run.spec.baseline_at(weight));
+    let of_stable = Percent::from_thousandths(weight.rest().thousandths() - of_baseline.thousandths());
+    let known = [("stable", stable, of_stable), ("baseline", baseline, of_baseline), ("canary", canary, weight)];
+    let mut rows: Vec<(&str, &String, Option<Percent>)> = Vec::new();
+    rows.extend(known.into_iter().filter_map(|(role, revision, share)| Some((role, revision?, Some(share)))));
     let others = scene.pods.iter().filter(|(revision, pods)| {
-        Some(*revision) != stable && Some(*revision) != canary && (pods.desired > 0 || pods.ready > 0)
+        ![stable, baseline, canary].contains(&Some(*revision)) && (pods.desired > 0 || pods.ready > 0)
     });
-    lines.extend(others.map(|(revision, _)| revision_line(scene, "other", revision, None)));
-    (!lines.is_empty()).then(|| Node::section(Line::plain("Revisions"), lines))
+    rows.extend(others.map(|(revision, _)| ("other", revision, None)));
+    let longest = |of: fn(&(&str, &String, Option<Percent>)) -> usize| rows.iter().map(of).max().unwrap_or(0);
+    let widths = (longest(|row| row.0.len()).max(6), longest(|row| row.1.len()).max(10));
+    let lines = rows.iter().map(|row| revision_line(scene, *row, widths)).collect();
+    (!rows.is_empty()).then(|| Node::section(Line::plain("Revisions"), lines))
 }
 
-fn revision_line(scene: &Scene, role: &str, revision: &str, share: Option<Percent>) -> Line {
+fn revision_line(
+    scene: &Scene,
+    (role, revision, share): (&str, &String, Option<Percent>),
+    (role_width, revision_width): (usize, usize),
+) -> Line {
     let pods = scene.pods.get(revision).copied().unwrap_or_default();
     let share = share.map_or(String::new(), |share| format!("{share} %"));
     let tone = if pods.ready < pods.desired { Tone::Attention } else { Tone::Plain };
-    Line::plain(format!("{role:<6}  {revision:<10}  {share:>7}  "))
+    Line::plain(format!("{role:<role_width$}  {revision:<revision_width$}  {share:>7}  "))
         .and(tone, format!("{} of {} pods ready", pods.ready, pods.desired))
 }
 

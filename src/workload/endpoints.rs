@@ -46,11 +46,11 @@ pub struct EndpointCount {
 }
 
 /// Counts the endpoints in the EndpointSlices of one Service.
-pub fn count(slices: &[Value], pods: &[Value], question: Question) -> EndpointCount {
-    let by_name: BTreeMap<&str, &Value> = pods.iter().map(|pod| (name(pod), pod)).collect();
+pub fn count(slices: &[&Value], pods: &[&Value], question: Question) -> EndpointCount {
+    let by_name: BTreeMap<&str, &Value> = pods.iter().map(|pod| (name(pod), *pod)).collect();
     let ports: BTreeSet<String> = match question.ports {
         Some(ports) => ports.iter().cloned().collect(),
-        None => slices.iter().flat_map(port_names).collect(),
+        None => slices.iter().flat_map(|slice| port_names(slice)).collect(),
     };
     let mut all: BTreeMap<Revision, BTreeSet<&str>> = BTreeMap::new();
     let mut ready: BTreeMap<Revision, BTreeMap<&str, BTreeSet<&str>>> = BTreeMap::new();
@@ -193,6 +193,11 @@ mod tests {
     const ALL_PORTS: Question =
         Question { rollout: "checkout", source_deployment: None, ports: None, publish_not_ready: false };
 
+    fn counted(slices: &[Value], question: Question) -> EndpointCount {
+        let (slices, pods): (Vec<&Value>, Vec<Value>) = (slices.iter().collect(), pods());
+        count(&slices, &pods.iter().collect::<Vec<_>>(), question)
+    }
+
     #[test]
     fn the_smallest_count_over_the_ports_and_both_families_counts() {
         let slices = [
@@ -200,39 +205,39 @@ mod tests {
             slice(&["http", "admin"], "a1 a2 a3!"), // the other address family
             slice(&["http"], "b1"),
         ];
-        let found = count(&slices, &pods(), ALL_PORTS);
+        let found = counted(&slices, ALL_PORTS);
         assert_eq!(found.ready, counts(&[("aaa", 2), ("bbb", 0)]));
         assert_eq!(found.all, counts(&[("aaa", 3), ("bbb", 1)]));
         let http = ["http".to_owned()];
-        let found = count(&slices, &pods(), Question { ports: Some(&http), ..ALL_PORTS });
+        let found = counted(&slices, Question { ports: Some(&http), ..ALL_PORTS });
         assert_eq!(found.ready, counts(&[("aaa", 2), ("bbb", 1)]));
     }
 
     #[test]
     fn foreign_endpoints_are_named_and_the_sources_are_not_foreign_in_adoption() {
         let slices = [slice(&[""], "a1 a2 s1 x1 unknown!")];
-        let found = count(&slices, &pods(), ALL_PORTS);
+        let found = counted(&slices, ALL_PORTS);
         assert_eq!(found.foreign_owners, counts(&[("Deployment checkout", 1), ("Deployment checkout-old", 1)]));
         let adopting = Question { source_deployment: Some("checkout"), ..ALL_PORTS };
-        let found = count(&slices, &pods(), adopting);
+        let found = counted(&slices, adopting);
         assert_eq!((found.ready.clone(), found.foreign), (counts(&[(SOURCE, 1), ("aaa", 2)]), 1));
         assert_eq!(
             foreign_refusal("checkout", &found).unwrap().message,
             "1 of 4 endpoints of Service checkout belong to Deployment checkout-old; a run would cut them off: give their \
              pods labels that Service checkout does not select"
         );
-        assert_eq!(foreign_refusal("checkout", &count(&[slice(&[""], "a1")], &pods(), ALL_PORTS)), None);
+        assert_eq!(foreign_refusal("checkout", &counted(&[slice(&[""], "a1")], ALL_PORTS)), None);
     }
 
     #[test]
     fn where_unready_addresses_are_published_the_pods_decide() {
         let slices = [slice(&["http"], "a1 a2 a3")];
-        let found = count(&slices, &pods(), Question { publish_not_ready: true, ..ALL_PORTS });
+        let found = counted(&slices, Question { publish_not_ready: true, ..ALL_PORTS });
         assert_eq!((found.ready, found.all), (counts(&[("aaa", 2)]), counts(&[("aaa", 3)])));
     }
 
     #[test]
     fn a_service_without_endpoints_has_none() {
-        assert_eq!(count(&[], &pods(), ALL_PORTS), EndpointCount::default());
+        assert_eq!(counted(&[], ALL_PORTS), EndpointCount::default());
     }
 }

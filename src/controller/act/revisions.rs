@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::{Change, Changes, objects, services::release};
 use crate::{
-    api::{ROLLOUT_LABEL, SOURCE_ANNOTATION, revision_name},
+    api::{ROLLOUT_LABEL, SOURCE_ANNOTATION, recorded_as, revision_name},
     controller::{
         CONTROLLER_REVISION, Cluster, ClusterError, DEPLOYMENT, Documents, Patch, WriteSite, source_template,
     },
@@ -57,7 +57,7 @@ pub(super) async fn record(cluster: &dyn Cluster, world: &World, documents: &Doc
     made_or_seen(cluster, world, CONTROLLER_REVISION, &wanted, made).await
 }
 
-/// Creates the revision's Deployment from its record.
+/// Creates the revision's Deployment from its record, a baseline's from stable's.
 pub(super) async fn create(
     cluster: &dyn Cluster,
     world: &World,
@@ -70,8 +70,10 @@ pub(super) async fn create(
         return Ok(Vec::new());
     }
     let rollout = objects::rollout(world, documents)?;
-    let template = documents.get(CONTROLLER_REVISION, &name).and_then(record::template_of);
-    let template = template.ok_or_else(|| ClusterError::NotFound { object: format!("ControllerRevision {name}") })?;
+    let recorded = revision_name(&world.rollout.name, recorded_as(revision));
+    let template = documents.get(CONTROLLER_REVISION, &recorded).and_then(record::template_of);
+    let template =
+        template.ok_or_else(|| ClusterError::NotFound { object: format!("ControllerRevision {recorded}") })?;
     let mut wanted = deployment::build(rollout, revision, template, replicas, source_of(documents, rollout));
     // The stamp says that the referenced Deployment asks for this template: true of the source's revision only.
     if world.source.known().is_none_or(|source| source.revision != revision)

@@ -5,7 +5,7 @@ use crate::{
     api::RunRoute,
     controller::{Cluster, ClusterError, Documents, Patch, WriteSite, route_kind},
     engine::{RouteEdit, World},
-    traffic::router,
+    traffic::{Tested, router},
 };
 
 /// Carries out an intent for a route; nothing if the route is so already.
@@ -14,7 +14,7 @@ pub(super) async fn edit(
     world: &World,
     documents: &Documents,
     original: &RunRoute,
-    canary: &str,
+    tested: Tested<'_>,
     total: u32,
     edit: &RouteEdit,
 ) -> Changes {
@@ -22,7 +22,7 @@ pub(super) async fn edit(
     let missing = || ClusterError::NotFound { object: format!("{} {name}", original.kind) };
     let document = documents.get(kind, name).ok_or_else(missing)?;
     let router = router(&original.kind).ok_or_else(missing)?;
-    let patch = router.edit(document, original, canary, total, edit);
+    let patch = router.edit(document, original, tested, total, edit);
     if patch.is_empty() {
         return Ok(Vec::new());
     }

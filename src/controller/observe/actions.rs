@@ -1,5 +1,6 @@
 //! RolloutActions that wait for an answer, and those whose answer has been there for long enough.
 
+use serde::Deserialize;
 use serde_json::Value;
 
 use super::{Gathered, seconds};
@@ -61,7 +62,7 @@ pub fn expired(action: &Value, now: &str) -> bool {
 
 fn view(document: &Value) -> Option<ActionView> {
     // The schema refuses what cannot be read here.
-    let spec: RolloutActionSpec = serde_json::from_value(document["spec"].clone()).ok()?;
+    let spec = RolloutActionSpec::deserialize(&document["spec"]).ok()?;
     Some(ActionView {
         name: object::name(document).to_owned(),
         uid: text(document, "/metadata/uid").unwrap_or_default().to_owned(),

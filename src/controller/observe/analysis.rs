@@ -1,5 +1,6 @@
 //! The analysis that a run would freeze: templates and arguments filled in, a provider chosen.
 
+use serde::Deserialize;
 use serde_json::Value;
 
 use super::{Gathered, seen};
@@ -17,8 +18,8 @@ use crate::{
 pub(super) fn resolve(gathered: &Gathered) -> Result<ResolvedAnalysis, Vec<Refusal>> {
     let spec = &gathered.rollout["spec"];
     // What cannot be read here is refused with the spec.
-    let analysis: Option<AnalysisSpec> = serde_json::from_value(spec["analysis"].clone()).unwrap_or_default();
-    let budget: Option<ErrorBudget> = serde_json::from_value(spec["errorBudget"].clone()).unwrap_or_default();
+    let analysis = <Option<AnalysisSpec>>::deserialize(&spec["analysis"]).unwrap_or_default();
+    let budget = <Option<ErrorBudget>>::deserialize(&spec["errorBudget"]).unwrap_or_default();
     if analysis.is_none() && budget.is_none() {
         return Ok(ResolvedAnalysis::default());
     }
@@ -49,7 +50,7 @@ fn templates(gathered: &Gathered, analysis: &AnalysisSpec) -> Result<Templates, 
             TemplateKind::ClusterAnalysisTemplate => CLUSTER_ANALYSIS_TEMPLATE,
         };
         match seen(gathered.objects.get(&(kind, reference.name.clone()))) {
-            Seen::Known(document) => match serde_json::from_value(document["spec"].clone()) {
+            Seen::Known(document) => match Deserialize::deserialize(&document["spec"]) {
                 Ok(template) => found.push((reference.kind, reference.name.clone(), template)),
                 Err(error) => problems.push(Refusal {
                     reason: Reason::InvalidSpec,
@@ -91,5 +92,5 @@ pub(super) fn provider(gathered: &Gathered, name: Option<&str>) -> Result<(Strin
 }
 
 fn read(document: &Value) -> Option<MetricsProviderSpec> {
-    serde_json::from_value(document["spec"].clone()).ok()
+    Deserialize::deserialize(&document["spec"]).ok()
 }

@@ -52,8 +52,9 @@ pub(super) fn evaluation(
 fn pods_started_at(gathered: &Gathered, run: &RunView) -> Option<i64> {
     let settled = seconds(run.status.as_ref()?.settled_at.as_deref()?)?;
     let pods = gathered.pods.as_ref().ok()?.iter();
-    let of_canary = pods.filter(|pod| label(pod, REVISION_LABEL) == Some(&run.spec.canary));
-    let started = of_canary.filter_map(|pod| seconds(text(pod, "/status/startTime")?));
+    let tested = [Some(run.spec.canary.as_str()), run.spec.baseline.as_deref()];
+    let of_run = pods.filter(|pod| label(pod, REVISION_LABEL).is_some_and(|label| tested.contains(&Some(label))));
+    let started = of_run.filter_map(|pod| seconds(text(pod, "/status/startTime")?));
     started.filter(|started| *started <= settled).max()
 }
 

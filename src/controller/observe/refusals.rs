@@ -1,5 +1,6 @@
 //! Everything that stands against starting a run, all at once.
 
+use serde::Deserialize;
 use serde_json::Value;
 
 use super::{Gathered, SERVICE, policies, routes::Routes, seen, services::Services};
@@ -116,7 +117,7 @@ impl Refusals {
                     continue;
                 }
             };
-            let Ok(spec) = serde_json::from_value::<RolloutRunSpec>(document["spec"].clone()) else { continue };
+            let Ok(spec) = RolloutRunSpec::deserialize(&document["spec"]) else { continue };
             let is_open = text(document, "/status/phase") != Some("Ended") && !is_terminating(document);
             for route in
                 frozen.iter().filter(|route| is_open && spec.routes.iter().any(|used| share_a_rule(route, used)))

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::{ClusterError, Gathered, Memory, SERVICE, policies, routes::Ports, seen, services};
 use crate::{
-    api::{SERVICE_LABEL, revision_name},
+    api::{SERVICE_LABEL, is_baseline, revision_name},
     engine::{Revision, RevisionView, Seen, SourceView},
     workload::{
         deployment,
@@ -64,7 +64,10 @@ fn read(
         let (Some(revision), Some(app)) = (record::revision_of(document), label(document, SERVICE_LABEL)) else {
             continue;
         };
-        // Only revisions with a record or pods are revisions.
+        // Only revisions with a record or pods are revisions; a baseline has no record, and its Services may outlive its pods.
+        if is_baseline(revision) {
+            views.entry(revision.to_owned()).or_default();
+        }
         let Some(view) = views.get_mut(revision) else { continue };
         let count = services::count(gathered, document, ports.of(app));
         let ready = count.map(|count| count.ready.get(revision).copied().unwrap_or(0));
@@ -104,7 +107,7 @@ pub(super) fn source(gathered: &Gathered) -> Seen<SourceView> {
     match seen(Some(referenced)) {
         Seen::Known(document) => {
             let same = deployments.iter().filter(|it| equal_deployments(document, it));
-            let same = same.filter_map(|it| revision_of(gathered, it)).next().map(str::to_owned);
+            let same = same.filter_map(|it| revision_of(gathered, it)).find(|it| !is_baseline(it)).map(str::to_owned);
             let revision = same.unwrap_or_else(|| source::revision_of(&template_of_deployment(document), &known));
             Seen::Known(SourceView { revision, deployment: Some(scale_source::view(document, pods)) })
         }

@@ -1,5 +1,7 @@
 //! The Rollout's own object.
 
+use serde::Deserialize;
+
 use super::Gathered;
 use crate::{
     api::{FINALIZER, ORPHAN_ANNOTATION},
@@ -22,6 +24,6 @@ pub(super) fn view(gathered: &Gathered) -> RolloutView {
         orphan: annotation(document, ORPHAN_ANNOTATION) == Some("true"),
         namespace_terminating: gathered.namespace.as_ref().is_ok_and(|it| it.as_ref().is_some_and(leaving)),
         spec: read_spec(document).and_then(|spec| validate(object::name(document), &spec)),
-        status: serde_json::from_value(document["status"].clone()).unwrap_or_default(),
+        status: Deserialize::deserialize(&document["status"]).unwrap_or_default(),
     }
 }

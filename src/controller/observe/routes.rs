@@ -8,8 +8,8 @@ use super::{Gathered, seen};
 use crate::{
     api::{PlanStep, Reason, RunRoute, is_run_of, revision_of_run},
     controller::route_kind,
-    engine::{Refusal, RolloutView, RouteState, RouteView, RunView, Seen, weight_total},
-    traffic::{Router, marks, router},
+    engine::{Refusal, RolloutView, RouteState, RouteView, RunView, Seen, ValidRollout, weight_total},
+    traffic::{Router, Tested, baseline_in, marks, router},
     workload::object::{items, text},
 };
 
@@ -54,7 +54,7 @@ pub(super) fn views(gathered: &Gathered, rollout: &RolloutView, open: Option<&Ru
         }
         (None, Ok(spec)) => {
             for (kind, name) in &spec.routes {
-                at_rest(gathered, rollout, kind, name, &spec.services, total(&spec.steps), &mut routes);
+                at_rest(gathered, rollout, kind, name, spec, &mut routes);
             }
         }
         // An invalid spec starts nothing, and without a run there is nothing to go back from.
@@ -75,8 +75,8 @@ fn latest<'r>(run: &'r RunView, frozen: &'r RunRoute) -> &'r RunRoute {
 
 fn in_run(gathered: &Gathered, run: &RunView, frozen: &RunRoute, total: u32, routes: &mut Routes) {
     let Some(router) = known(&frozen.kind, &frozen.name, routes) else { return };
-    let canary = Some(run.spec.canary.as_str());
-    let state = document(gathered, &frozen.kind, &frozen.name).map(|it| router.read(it, frozen, canary, total));
+    let tested = Some(Tested { canary: &run.spec.canary, baseline: run.spec.baseline.as_deref() });
+    let state = document(gathered, &frozen.kind, &frozen.name).map(|it| router.read(it, frozen, tested, total));
     routes.ports.add(router, frozen, &run.spec.services);
     routes.frozen.push(frozen.clone());
     routes.views.push(RouteView { kind: frozen.kind.clone(), name: frozen.name.clone(), state });
@@ -87,16 +87,18 @@ fn at_rest(
     rollout: &RolloutView,
     kind: &str,
     name: &str,
-    services: &[String],
-    total: u32,
+    spec: &ValidRollout,
     routes: &mut Routes,
 ) {
     let Some(router) = known(kind, name, routes) else { return };
+    let (services, total, added) = (&spec.services, total(&spec.steps), 1 + usize::from(spec.baseline));
     let rules = rules(&gathered.rollout, kind, name);
     let state = document(gathered, kind, name).map(|document| {
-        let left = left_over(document, rollout);
-        let owners = left.map(|revision| router.without(document, revision, total));
-        let frozen = router.freeze(owners.as_ref().unwrap_or(document), services, &rules, total);
+        let canary = left_over(document, rollout);
+        let baseline = baseline_in(document, services);
+        let left = canary.map(|canary| Tested { canary, baseline: baseline.as_deref() });
+        let owners = left.map(|tested| router.without(document, tested, total));
+        let frozen = router.freeze(owners.as_ref().unwrap_or(document), services, &rules, total, added);
         let frozen = frozen.unwrap_or_else(|refusals| {
             routes.refusals.extend(refusals);
             RunRoute { kind: kind.into(), name: name.into(), ..RunRoute::default() }

@@ -1,5 +1,6 @@
 //! The Rollout's runs, with what is remembered but not written yet.
 
+use serde::Deserialize;
 use serde_json::Value;
 
 use super::{ClusterError, Memory};
@@ -40,10 +41,9 @@ fn view(document: &Value, memory: &mut Memory, now: u64) -> Result<RunView, Clus
         object: format!("RolloutRun {name}"),
         message: format!("{what} cannot be read: {error}"),
     };
-    let spec: RolloutRunSpec =
-        serde_json::from_value(document["spec"].clone()).map_err(|error| unreadable("spec", error))?;
-    let written: Option<RolloutRunStatus> =
-        serde_json::from_value(document["status"].clone()).map_err(|error| unreadable("status", error))?;
+    let spec = RolloutRunSpec::deserialize(&document["spec"]).map_err(|error| unreadable("spec", error))?;
+    let written =
+        <Option<RolloutRunStatus>>::deserialize(&document["status"]).map_err(|error| unreadable("status", error))?;
     let is_open = written.as_ref().is_none_or(|status| status.phase != RunPhase::Ended);
     let (status, unwritten_millis) = if is_open {
         let version = text(document, "/metadata/resourceVersion").unwrap_or_default();

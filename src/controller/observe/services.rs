@@ -61,13 +61,10 @@ pub(super) fn count(gathered: &Gathered, service: &Value, ports: &[i64]) -> Resu
     let pods = gathered.pods.as_ref().map_err(ToString::to_string)?;
     let source_pods = gathered.source_pods.as_ref().map_err(ToString::to_string)?;
     let known = pods.iter().chain(source_pods).chain(&gathered.foreign_pods);
-    let known: Vec<Value> = known.cloned().collect();
+    let known: Vec<&Value> = known.collect();
     let named = port_names(service, ports);
-    let of_service: Vec<Value> = slices
-        .iter()
-        .filter(|slice| label(slice, SERVICE_NAME_LABEL) == Some(object::name(service)))
-        .cloned()
-        .collect();
+    let of_service = slices.iter().filter(|slice| label(slice, SERVICE_NAME_LABEL) == Some(object::name(service)));
+    let of_service: Vec<&Value> = of_service.collect();
     let question = Question {
         rollout: object::name(&gathered.rollout),
         source_deployment: text(&gathered.rollout, "/spec/workload/deploymentRef/name"),

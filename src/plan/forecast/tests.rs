@@ -21,6 +21,7 @@ fn question() -> Question {
     Question {
         plan: Plan { steps, soak: Span::minutes(15), known: false },
         is_routed: true,
+        has_baseline: false,
         warm: Span::seconds(5),
         drain: Span::seconds(15),
         is_compared: true,
@@ -36,6 +37,28 @@ fn rise(stage: &Stage) -> f64 {
     match stage.finding {
         Finding::SmallestRise(rise) => rise,
         Finding::SmallestRatio(_) | Finding::Nothing(_) => panic!("{:?}", stage.finding),
+    }
+}
+
+#[test]
+fn a_baseline_finds_less_because_stables_own_requests_do_not_count() {
+    let rise = |has_baseline| {
+        let stages = forecast(&Question { has_baseline, ..question() }).stages;
+        let smallest = |stage: &Stage| match stage.finding {
+            Finding::SmallestRise(rise) => Some((stage.weight, rise)),
+            Finding::SmallestRatio(_) | Finding::Nothing(_) => None,
+        };
+        stages.iter().filter_map(smallest).collect::<Vec<_>>()
+    };
+    let (with, without) = (rise(true), rise(false));
+    assert!(!with.is_empty());
+    for (weight, found) in with {
+        let (_, alone) = without.iter().find(|(other, _)| *other == weight).unwrap();
+        if weight < Percent::whole(50) {
+            assert!(found > *alone, "at {weight}");
+        } else {
+            assert_eq!(found, *alone, "at {weight} both get what they would get without one");
+        }
     }
 }
 

@@ -28,6 +28,7 @@ fn spent(excess: f64) -> Option<(BudgetTerms, Spending)> {
 fn nothing() -> Evidence {
     Evidence {
         weight: Percent::whole(10),
+        has_baseline: false,
         counted: vec![],
         measured: vec![],
         budget: None,

@@ -19,11 +19,11 @@ fn acceptance_is_that_of_every_counted_parent_at_the_present_generation() {
     let yes = [("Accepted", "True", 3), ("ResolvedRefs", "True", 3)];
     let never = parent("never", &[("Accepted", "False", 3)]);
     document["status"]["parents"] = json!([parent("edge", &yes), never]);
-    let frozen = http().freeze(&document, &["checkout".to_owned()], &[], 100).unwrap();
+    let frozen = http().freeze(&document, &["checkout".to_owned()], &[], 100, 1).unwrap();
     let state = |parents: Value| {
         let mut document = document.clone();
         document["status"]["parents"] = parents;
-        let state = http().read(&document, &frozen, Some("bcd"), 100);
+        let state = http().read(&document, &frozen, Some(BCD), 100);
         (state.accepted, state.parent_silent, state.refs_unresolved, state.waiting_for.unwrap_or_default())
     };
     assert_eq!(state(json!([parent("edge", &yes), never])), (true, false, false, String::new()));
@@ -70,8 +70,5 @@ fn acceptance_is_that_of_every_counted_parent_at_the_present_generation() {
         assert_eq!(state(parents), (false, silent, unresolved, message.to_owned()));
     }
     document["spec"]["parentRefs"] = json!([{"name": "never"}]);
-    assert!(
-        http().read(&document, &frozen, Some("bcd"), 100).accepted,
-        "a parent that was taken out is not waited for"
-    );
+    assert!(http().read(&document, &frozen, Some(BCD), 100).accepted, "a parent that was taken out is not waited for");
 }

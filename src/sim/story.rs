@@ -1,0 +1,151 @@
+//! Named schedules without faults, each about one thing: crashes are swept through them.
+
+use super::{
+    habits::Habits,
+    link::Moment,
+    people::Deed,
+    scenario::{IMAGES, ROLLOUT_NAME, ROUTE_NAME, Shop},
+    schedule::{Outcome, Schedule},
+};
+use crate::api::ActionType;
+
+/// A schedule and what it is called.
+#[derive(Clone, Debug)]
+pub struct Story {
+    pub name: &'static str,
+    schedule: Schedule,
+}
+
+fn deploy(version: usize) -> Deed {
+    Deed::Deploy { rollout: ROLLOUT_NAME.into(), image: IMAGES[version - 1].into() }
+}
+
+fn ask(kind: ActionType) -> Deed {
+    Deed::Ask { rollout: ROLLOUT_NAME.into(), kind }
+}
+
+fn failing() -> Deed {
+    Deed::Fail { image: IMAGES[1].into(), per_million: 500_000 }
+}
+
+fn rollout() -> String {
+    ROLLOUT_NAME.to_owned()
+}
+
+/// Steps as short as they can be.
+fn brief() -> Shop {
+    Shop { steps: vec![(10, 1), (50, 1)], soak_seconds: 2, drain_seconds: 2, ..Shop::default() }
+}
+
+fn direct() -> Shop {
+    Shop { routed: false, ..brief() }
+}
+
+fn judged() -> Shop {
+    Shop { judged: true, requests_per_second: 200.0, ..brief() }
+}
+
+fn referenced() -> Shop {
+    Shop { referenced: true, ..brief() }
+}
+
+impl Story {
+    fn of(name: &'static str, shop: Shop, deeds: Vec<(u64, Deed)>) -> Self {
+        let deeds = deeds.into_iter().map(|(second, deed)| (1_000 * second, deed)).collect();
+        let (habits, crashes) = (Habits::default(), Vec::new());
+        Self { name, schedule: Schedule { seed: 1, shop, habits, deeds, crashes, heals: false } }
+    }
+
+    /// All of them.
+    pub fn all() -> Vec<Self> {
+        let mut all = Self::releases();
+        all.extend(Self::troubles());
+        all
+    }
+
+    /// Releases, and what people ask of them.
+    fn releases() -> Vec<Self> {
+        vec![
+            Self::of("a version is promoted", brief(), vec![(1, deploy(2))]),
+            Self::of("a version is promoted without a route", direct(), vec![(1, deploy(2))]),
+            Self::of("a version fails and is taken back", judged(), vec![(1, failing()), (1, deploy(2))]),
+            Self::of("a version is promoted on evidence", judged(), vec![(1, deploy(2))]),
+            Self::of("a person takes a version back", brief(), vec![(1, deploy(2)), (14, ask(ActionType::Abort))]),
+            Self::of(
+                "without a route a person takes a version back",
+                direct(),
+                vec![(1, deploy(2)), (9, ask(ActionType::Abort))],
+            ),
+            Self::of("a version is overtaken by a newer one", brief(), vec![(1, deploy(2)), (14, deploy(3))]),
+            Self::of("the stable version is asked for again", brief(), vec![(1, deploy(2)), (14, deploy(1))]),
+            Self::of(
+                "a full promotion is asked for",
+                brief(),
+                vec![(1, deploy(2)), (12, ask(ActionType::PromoteFull))],
+            ),
+        ]
+    }
+
+    /// What comes in between, and other kinds of shop.
+    fn troubles() -> Vec<Self> {
+        vec![
+            Self::of(
+                "a route is reset by its owner",
+                brief(),
+                vec![(1, deploy(2)), (15, Deed::ResetRoute { name: ROUTE_NAME.into() })],
+            ),
+            Self::of(
+                "a Service is reset by its owner",
+                brief(),
+                vec![(1, deploy(2)), (15, Deed::ResetService { name: ROLLOUT_NAME.into() })],
+            ),
+            Self::of(
+                "a version is promoted against a baseline",
+                Shop { baseline: true, ..judged() },
+                vec![(1, deploy(2))],
+            ),
+            Self::of(
+                "a person takes a version and its baseline back",
+                Shop { baseline: true, ..judged() },
+                vec![(1, deploy(2)), (16, ask(ActionType::Abort))],
+            ),
+            Self::of("a version behind TLS is promoted", Shop { tls: true, ..brief() }, vec![(1, deploy(2))]),
+            Self::of("the pods are restarted", brief(), vec![(1, ask(ActionType::Restart))]),
+            Self::of("a referenced Deployment's version is promoted", referenced(), vec![(1, deploy(2))]),
+            Self::of(
+                "the Rollout of a referenced Deployment is deleted in a step",
+                referenced(),
+                vec![(1, deploy(2)), (15, Deed::DeleteRollout { rollout: rollout() })],
+            ),
+            Self::of(
+                "a record is lost in a step",
+                brief(),
+                vec![(1, deploy(2)), (15, Deed::DeleteRun { rollout: rollout() })],
+            ),
+            Self::of(
+                "the Rollout is deleted in a step",
+                brief(),
+                vec![(1, deploy(2)), (15, Deed::DeleteRollout { rollout: rollout() })],
+            ),
+            Self::of(
+                "the Rollout is scaled in a step",
+                brief(),
+                vec![(1, deploy(2)), (13, Deed::Scale { rollout: rollout(), replicas: 7 })],
+            ),
+            Self::of(
+                "the pods never get ready",
+                Shop { deadline_seconds: 10, ..brief() },
+                vec![(1, Deed::Slow { image: IMAGES[1].into(), ready: None }), (1, deploy(2))],
+            ),
+        ]
+    }
+
+    /// Goes through it with kills at these writes, counted from 1.
+    pub fn run(&self, crashes: &[(u64, Moment)]) -> Outcome {
+        Schedule { crashes: crashes.to_vec(), ..self.schedule.clone() }.run()
+    }
+
+    pub fn schedule(&self) -> &Schedule {
+        &self.schedule
+    }
+}
