@@ -14,6 +14,8 @@ mod live;
 mod memory;
 mod metrics;
 mod moment;
+#[cfg(feature = "mutants")]
+pub mod mutation;
 mod observe;
 mod pace;
 mod pass;

@@ -6,6 +6,8 @@ use std::{sync::Arc, time::Duration};
 
 use serde_json::Value;
 
+#[cfg(feature = "mutants")]
+use super::mutation;
 use super::{
     ABORT_PATIENCE, Cluster, ClusterError, Documents, Evaluation, Evaluators, Events, Key, Memories, Memory, Metrics,
     Moment, Observation, Outcome, Pace, ROLLOUT, Runtime, Site, WriteSite, dry_run, gather, observe, open_run,
@@ -92,8 +94,14 @@ async fn pass(shell: &Shell, key: &Key, rollout: Value, memory: &mut Memory, now
         Err(error) => return failed(shell, key, memory, "observe", &error),
     };
     ask_again(shell, &mut world, &documents, memory, now).await;
+    #[cfg(feature = "mutants")]
+    mutation::of_world(&mut world);
     let decision = decide(&world);
+    #[cfg(feature = "mutants")]
+    let decision = mutation::of_decision(&world, decision);
     let broken = laws(&world, &decision);
+    #[cfg(feature = "mutants")]
+    let broken = mutation::noted(broken);
     for law in &broken {
         shell.metrics.law_broken(law.law);
     }

@@ -43,6 +43,8 @@ pub fn start(world: &Shared, clock: &Clock) -> Process {
     let (events, outbox) = Events::new(metrics.clone());
     let providers = Arc::new(Servers { world: world.clone(), clock: clock.clone() });
     let evaluators = Evaluators::new(queue.clone(), runtime.clone(), providers);
+    #[cfg(feature = "mutants")]
+    let link = Arc::new(super::mutants::Line::new(link));
     let shell = Arc::new(Shell::new(link.clone(), metrics, events, evaluators, runtime.clone()));
     for _ in 0..WORKERS {
         runtime.spawn(Box::pin(work(shell.clone(), queue.clone())));

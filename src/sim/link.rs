@@ -172,6 +172,8 @@ impl Cluster for Link {
         subresource: &str,
         patch: &Patch,
     ) -> Result<Value, ClusterError> {
+        let at = self.clock.now();
+        self.world.lock().oracle.see_patch(at, kind, name, patch);
         let written = self.write(site, said(kind, name), |world, writer| {
             world.server.patch(writer, kind, namespace, name, subresource, patch)
         });

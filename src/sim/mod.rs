@@ -9,6 +9,8 @@ mod fleet;
 mod gateway;
 mod habits;
 mod link;
+#[cfg(feature = "mutants")]
+pub mod mutants;
 mod oracle;
 mod people;
 mod prometheus;

@@ -3,20 +3,27 @@
 //! It is written against documents alone and shares no code with the engine or the adapters, so that one mistake is not made
 //! twice. The same code reads the simulator's commits and what was recorded at a real API server.
 
+mod accepted;
+mod blind;
+mod held;
 mod mirror;
 mod objects;
+mod pods;
 mod records;
 mod routes;
+mod targets;
 
 use serde_json::Value;
 
 use super::clock::Millis;
 use crate::{
     controller::{
-        ACTION, CONTROLLER_REVISION, DEPLOYMENT, ENDPOINT_SLICE, GRPC_ROUTE, HTTP_ROUTE, Kind, ROLLOUT, RUN, SERVICE,
+        ACTION, CONTROLLER_REVISION, DEPLOYMENT, ENDPOINT_SLICE, GRPC_ROUTE, HTTP_ROUTE, Kind, Patch, ROLLOUT, RUN,
+        SERVICE,
     },
     engine::Broken,
 };
+use held::Held;
 use mirror::Mirror;
 
 /// Broken laws that are kept; the first says most.
@@ -54,6 +61,7 @@ pub struct Offence {
 #[derive(Debug, Default)]
 pub struct Oracle {
     mirror: Mirror,
+    held: Held,
     pub offences: Vec<Offence>,
 }
 
@@ -63,21 +71,32 @@ impl Oracle {
     /// Judges a change by what was so before it, then takes it in.
     pub fn see(&mut self, change: &Change) {
         if change.ours {
-            for found in self.judge(change).into_iter().flatten() {
-                if self.offences.len() < KEPT {
-                    self.offences.push(Offence { at: change.at, law: found.law, message: found.message });
-                }
-            }
+            let mut verdicts = self.judge(change);
+            verdicts.push(self.held.see(&self.mirror, change));
+            self.keep(change.at, verdicts);
         }
         self.mirror.take(change);
+    }
+
+    /// Judges a patch of the controller's as it is sent.
+    pub fn see_patch(&mut self, at: Millis, kind: Kind, name: &str, patch: &Patch) {
+        self.keep(at, vec![blind::patch(kind, name, patch)]);
+    }
+
+    fn keep(&mut self, at: Millis, verdicts: Verdicts) {
+        for found in verdicts.into_iter().flatten() {
+            if self.offences.len() < KEPT {
+                self.offences.push(Offence { at, law: found.law, message: found.message });
+            }
+        }
     }
 
     fn judge(&self, change: &Change) -> Verdicts {
         let mirror = &self.mirror;
         match change.kind {
             HTTP_ROUTE | GRPC_ROUTE => routes::judge(mirror, change),
-            SERVICE => objects::service(mirror, change),
-            DEPLOYMENT => objects::deployment(mirror, change),
+            SERVICE => [objects::service(mirror, change), targets::service(mirror, change)].concat(),
+            DEPLOYMENT => [objects::deployment(mirror, change), pods::deployment(mirror, change)].concat(),
             ROLLOUT => objects::rollout(mirror, change),
             RUN => records::run(mirror, change),
             ACTION => records::action(change),

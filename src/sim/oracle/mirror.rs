@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use serde_json::Value;
 
-use super::Change;
+use super::{Change, accepted::Accepted};
 use crate::{
     api::{PROVEN_ANNOTATION, REVISION_LABEL, ROLLOUT_LABEL},
     controller::{
@@ -32,6 +32,9 @@ pub struct Mirror {
     ready: BTreeMap<(String, String), Recent>,
     /// `spec.replicas` by namespace and Rollout, as they were.
     replicas: BTreeMap<(String, String), Recent>,
+    /// Ready pods by namespace and Deployment, as they were.
+    pods: BTreeMap<(String, String), Recent>,
+    accepted: Accepted,
 }
 
 /// Values of the last seconds, and when each began.
@@ -71,6 +74,12 @@ impl Mirror {
             self.disturbed = Some(change.at);
         }
         match change.kind {
+            HTTP_ROUTE | GRPC_ROUTE => self.accepted.take(change),
+            DEPLOYMENT => {
+                let ready = change.after.and_then(|after| number(after, "/status/readyReplicas"));
+                let ready = ready.and_then(|ready| u32::try_from(ready).ok()).unwrap_or(0);
+                self.pods.entry((namespace, name)).or_default().now_is(change.at, ready);
+            }
             ENDPOINT_SLICE => {
                 if let Some(service) = label(document, "kubernetes.io/service-name") {
                     let key = (namespace, service.to_owned());
@@ -112,6 +121,22 @@ impl Mirror {
     pub fn least_replicas(&self, namespace: &str, rollout: &str, now: Millis) -> u32 {
         let key = (namespace.to_owned(), rollout.to_owned());
         self.replicas.get(&key).and_then(|recent| recent.since(now).min()).unwrap_or(0)
+    }
+
+    /// The most pods that it asked for in that time.
+    pub fn most_replicas(&self, namespace: &str, rollout: &str, now: Millis) -> u32 {
+        let key = (namespace.to_owned(), rollout.to_owned());
+        self.replicas.get(&key).and_then(|recent| recent.since(now).max()).unwrap_or(0)
+    }
+
+    /// The most ready pods that a revision had in that time.
+    pub fn most_ready_pods(&self, namespace: &str, rollout: &str, revision: &str, now: Millis) -> u32 {
+        let of = |found: &&Value| {
+            label(found, ROLLOUT_LABEL) == Some(rollout) && label(found, REVISION_LABEL) == Some(revision)
+        };
+        let names =
+            self.all(DEPLOYMENT, namespace).filter(of).map(|found| (namespace.to_owned(), name(found).to_owned()));
+        names.filter_map(|key| self.pods.get(&key)?.since(now).max()).max().unwrap_or(0)
     }
 
     /// Somebody else wrote a Service or a route, and a write of ours may rest on what was so before.
@@ -161,15 +186,32 @@ impl Mirror {
 
     /// The largest part, of 100, that any managed rule gives to pods of a revision.
     pub fn share(&self, namespace: &str, rollout: &str, revision: &str) -> f64 {
-        let routes = self.all(HTTP_ROUTE, namespace).chain(self.all(GRPC_ROUTE, namespace));
-        let rules = routes.flat_map(|route| items(route, "/spec/rules"));
+        self.rules(namespace).map(|rule| self.part(rule, namespace, rollout, revision)).fold(0.0, f64::max)
+    }
+
+    /// The largest part that any rule gives to a Service; None: no rule names it.
+    pub fn share_of_service(&self, namespace: &str, service: &str) -> Option<f64> {
         let part = |rule: &Value| {
             let refs = parts(rule);
             let total: f64 = refs.iter().map(|(_, weight)| weight).sum();
-            let to = refs.iter().filter(|(service, _)| self.serves(namespace, service, rollout, revision));
-            if total > 0.0 { 100.0 * to.map(|(_, weight)| weight).sum::<f64>() / total } else { 0.0 }
+            let (_, own) = refs.into_iter().find(|(named, _)| *named == service)?;
+            Some(if total > 0.0 { 100.0 * own / total } else { 0.0 })
         };
-        rules.map(part).fold(0.0, f64::max)
+        self.rules(namespace).filter_map(part).reduce(f64::max)
+    }
+
+    /// The rules of all routes: as they stand, and as they stood in every version that the parents may still work by.
+    fn rules<'m>(&'m self, namespace: &'m str) -> impl Iterator<Item = &'m Value> {
+        let stand = self.all(HTTP_ROUTE, namespace).chain(self.all(GRPC_ROUTE, namespace));
+        stand.flat_map(|route| items(route, "/spec/rules")).chain(self.accepted.rules(namespace))
+    }
+
+    /// The part of 100 that a rule gives to pods of a revision.
+    pub fn part(&self, rule: &Value, namespace: &str, rollout: &str, revision: &str) -> f64 {
+        let refs = parts(rule);
+        let total: f64 = refs.iter().map(|(_, weight)| weight).sum();
+        let to = refs.iter().filter(|(service, _)| self.serves(namespace, service, rollout, revision));
+        if total > 0.0 { 100.0 * to.map(|(_, weight)| weight).sum::<f64>() / total } else { 0.0 }
     }
 
     /// A Service may send requests to pods of this revision.

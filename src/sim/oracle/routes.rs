@@ -62,7 +62,7 @@ impl Route<'_> {
         let ready = self.mirror.ready(self.space(), service, self.change.at);
         let Some((rollout, revision)) = self.mirror.revision_of_service(self.space(), service) else {
             let message = || format!("{}: {service} gets {after} % with no ready endpoint", name(self.after));
-            return if ready == 0 { broken("S1", message()) } else { None };
+            return if ready == 0 { broken("S1", message()) } else { self.overloaded(service, ready, after) };
         };
         let needed = need(self.mirror.least_replicas(self.space(), rollout, self.change.at), after - ROUNDING);
         if ready < needed {
@@ -75,6 +75,23 @@ impl Route<'_> {
         let message =
             || format!("{}: {service} ({revision}) rises to {after} % while its run goes back", name(self.after));
         if aborting { broken("S2", message()) } else { None }
+    }
+
+    /// S1 of a run that goes back: with fewer than 70 % of its pods ready, stable gets what they carry. A revert may end the wait.
+    fn overloaded(&self, service: &str, ready: u32, after: f64) -> Option<Broken> {
+        let named = |run: &&Value| {
+            items(run, "/spec/services").iter().any(|found| found == service)
+                && text(run, "/status/phase") == Some("Aborting")
+                && text(run, "/status/ending") != Some("Reverted")
+        };
+        let run = self.mirror.all(crate::controller::RUN, self.space()).find(named)?;
+        let rollout = text(run, "/spec/rollout")?;
+        let full = f64::from(self.mirror.least_replicas(self.space(), rollout, self.change.at));
+        let carried = 100.0 * f64::from(ready) / full.max(1.0);
+        if f64::from(ready) >= (0.7 * full).ceil() || after <= carried + 1.0 {
+            return None;
+        }
+        broken("S1", format!("{}: {service} gets {after} % back with {ready} of {full} pods ready", name(self.after)))
     }
 
     /// S5: a rule that we write has weights that can be split by, and backends that exist, each once.

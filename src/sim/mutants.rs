@@ -1,0 +1,79 @@
+//! Seeded bugs: each known failure of this field that can apply here, as a small break of the controller, and where it is caught.
+//!
+//! The rows are those of the catalogue in `docs/mutants.md`. Compiled with the feature `mutants` only. Nothing here is a test: it
+//! breaks, and `tests/mutants.rs` looks.
+
+mod decisions;
+mod line;
+mod list;
+mod rows;
+mod situations;
+mod worlds;
+
+use std::cell::Cell;
+
+pub use line::Line;
+pub use list::all;
+pub use rows::{LEFT_OUT, sources};
+pub use situations::situations;
+
+use crate::{
+    controller::mutation::{self, Mutation},
+    engine::{Decision, World},
+};
+
+/// One seeded bug.
+#[derive(Clone, Copy)]
+pub struct Mutant {
+    /// Of the catalogue.
+    pub row: usize,
+    /// What was broken.
+    pub what: &'static str,
+    bug: Bug,
+}
+
+#[derive(Clone, Copy)]
+enum Bug {
+    /// A pass sees or decides wrongly.
+    Pass(Mutation),
+    /// What is read or written is wrong.
+    Line(line::Lapse),
+}
+
+thread_local! {
+    static LAPSE: Cell<Option<line::Lapse>> = const { Cell::new(None) };
+}
+
+impl Mutant {
+    const fn seeing(row: usize, what: &'static str, world: fn(&mut World)) -> Self {
+        Self { row, what, bug: Bug::Pass(Mutation { world, decision: |_, _| {} }) }
+    }
+
+    const fn deciding(row: usize, what: &'static str, decision: fn(&World, &mut Decision)) -> Self {
+        Self { row, what, bug: Bug::Pass(Mutation { world: |_| {}, decision }) }
+    }
+
+    const fn both(row: usize, what: &'static str, world: fn(&mut World), decision: fn(&World, &mut Decision)) -> Self {
+        Self { row, what, bug: Bug::Pass(Mutation { world, decision }) }
+    }
+
+    const fn writing(row: usize, what: &'static str, lapse: line::Lapse) -> Self {
+        Self { row, what, bug: Bug::Line(lapse) }
+    }
+
+    /// Runs `work` with the bug in place. The second answer is the law that would have kept a pass from writing.
+    pub fn during<R>(&self, work: impl FnOnce() -> R) -> (R, Option<&'static str>) {
+        match self.bug {
+            Bug::Pass(mutation) => mutation::set(Some(mutation)),
+            Bug::Line(lapse) => {
+                mutation::set(Some(Mutation { world: |_| {}, decision: |_, _| {} }));
+                LAPSE.set(Some(lapse));
+            }
+        }
+        let result = work();
+        let withheld = mutation::withheld();
+        mutation::set(None);
+        LAPSE.set(None);
+        (result, withheld)
+    }
+}

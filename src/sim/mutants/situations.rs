@@ -1,0 +1,83 @@
+//! Schedules that lead to where a bug shows: each is one thing that goes wrong, without faults of the network.
+
+use crate::{
+    api::ActionType,
+    sim::{
+        Deed, Habits,
+        scenario::{IMAGES, ROLLOUT_NAME, Shop},
+        schedule::Schedule,
+        story::Story,
+    },
+};
+
+fn deploy() -> Deed {
+    Deed::Deploy { rollout: ROLLOUT_NAME.into(), image: IMAGES[1].into() }
+}
+
+fn ask(kind: ActionType) -> Deed {
+    Deed::Ask { rollout: ROLLOUT_NAME.into(), kind }
+}
+
+fn of(name: &'static str, shop: &Shop, deeds: Vec<(u64, Deed)>) -> (&'static str, Schedule) {
+    let deeds = deeds.into_iter().map(|(second, deed)| (1_000 * second, deed)).collect();
+    let (habits, crashes) = (Habits::default(), Vec::new());
+    (name, Schedule { seed: 1, shop: shop.clone(), habits, deeds, crashes, heals: false })
+}
+
+/// The stories, then more.
+pub fn situations() -> Vec<(&'static str, Schedule)> {
+    let brief = Shop { steps: vec![(10, 1), (50, 1)], soak_seconds: 2, drain_seconds: 2, ..Shop::default() };
+    let long = Shop { steps: vec![(10, 10), (50, 10)], deadline_seconds: 20, ..brief.clone() };
+    let judged = Shop { judged: true, requests_per_second: 200.0, ..brief.clone() };
+    let (stable, canary) = (IMAGES[0].to_owned(), IMAGES[1].to_owned());
+    let pause = |paused| Deed::Pause { rollout: ROLLOUT_NAME.into(), paused };
+    let flap = |millis| Deed::Flap { image: canary.clone(), percent: 100, millis };
+    let mut all: Vec<(&'static str, Schedule)> =
+        Story::all().iter().map(|story| (story.name, story.schedule().clone())).collect();
+    all.extend([
+        of(
+            "a stable pod is missing while a version is taken back",
+            &long,
+            vec![
+                (1, deploy()),
+                (2, Deed::Slow { image: stable.clone(), ready: None }),
+                (14, Deed::KillPods { image: stable.clone(), percent: 30 }),
+                (16, ask(ActionType::Abort)),
+            ],
+        ),
+        of(
+            "a run is paused for longer than its deadline",
+            &long,
+            vec![(1, deploy()), (12, pause(true)), (60, pause(false))],
+        ),
+        of(
+            "a person pauses a run for longer than its deadline",
+            &long,
+            vec![(1, deploy()), (12, ask(ActionType::Pause)), (60, ask(ActionType::Resume))],
+        ),
+        of("a step is promoted by a person", &long, vec![(1, deploy()), (12, ask(ActionType::Promote))]),
+        of(
+            "the metrics server is away for a while",
+            &judged,
+            vec![(1, deploy()), (8, Deed::Prometheus { away: true }), (60, Deed::Prometheus { away: false })],
+        ),
+        of("the controller restarts at rest", &brief, vec![(1, deploy()), (80, Deed::Kill)]),
+        of(
+            "a promoted version's pods flap",
+            &brief,
+            vec![(1, deploy()), (24, flap(1_000)), (27, flap(1_000)), (30, flap(1_000))],
+        ),
+        of("a Rollout is restarted", &brief, vec![(1, deploy()), (90, ask(ActionType::Restart))]),
+        of(
+            "the Gateway says nothing for a while",
+            &brief,
+            vec![
+                (1, deploy()),
+                (12, Deed::Gateway { silent: true }),
+                (13, ask(ActionType::Abort)),
+                (70, Deed::Gateway { silent: false }),
+            ],
+        ),
+    ]);
+    all
+}
