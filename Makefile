@@ -5,7 +5,7 @@ CARGO ?= cargo
 LAB := target/lab
 TEST_THREADS ?= 4
 
-.PHONY: build demo lab test check unit lab-test lab-verdicts crash outages bench-verdicts sim sim-long crashes crash-pairs generate
+.PHONY: build demo lab test check unit lab-test lab-verdicts crash faults outages bench-verdicts sim sim-long crashes crash-pairs generate
 .DEFAULT_GOAL := build
 
 build: ## The binary, target/debug/tidegate
@@ -40,16 +40,20 @@ unit: ## Unit, golden, property and story tests; no cluster
 # Compiled before the lab starts, so that the tests have the cores for themselves.
 lab-test: $(LAB) ## Tests on a real API server, gateway and Prometheus
 	$(CARGO) test --locked --test lab --no-run
-	$(LAB) run -- $(CARGO) test --offline --locked --test lab -- --test-threads $(TEST_THREADS)
+	$(LAB) run -- $(CARGO) test --offline --locked --test lab -- --test-threads $(TEST_THREADS) --skip faults:: --skip crash_points::
 
 lab-verdicts: $(LAB) ## The verdicts in the lab, 10 reverts and 10 rollouts of equal versions at once
 	$(CARGO) test --locked --test lab --no-run
 	VERDICT_ROLLOUTS=10 VERDICT_REVERTS=10 $(LAB) run -- $(CARGO) test --offline --locked --test lab -- --test-threads 1 --nocapture verdicts::
 
 crash: $(LAB) ## Every write of a promotion and of a revert crashed on each side, on a real API server
-	@echo "make crash: up to 20 min on 2 cores"
+	@echo "make crash: about 390 points, 6 to 8 s each"
 	$(CARGO) test --locked --test lab --no-run
 	CRASH_POINTS=all $(LAB) run -- $(CARGO) test --offline --locked --test lab -- --test-threads 1 --nocapture crash_points::
+
+faults: $(LAB) ## An API server that refuses, delays, forgets and goes silent; a dozen crash points
+	$(CARGO) test --locked --test lab --no-run
+	$(LAB) run -- $(CARGO) test --offline --locked --test lab -- --test-threads 2 --nocapture faults:: crash_points::
 
 outages: $(LAB) ## API server, etcd and Prometheus taken away in mid-run; a lab of its own, for it disturbs every other test
 	$(CARGO) test --locked --test outages --no-run

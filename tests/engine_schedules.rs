@@ -42,7 +42,7 @@ fn schedule(seed: u64) {
     let weights = chance.pick(&[[10, 50], [1, 100], [50, 50], [30, 99], [0, 20]]);
     let routes = chance.below(3) as usize;
     let mut model = Model::adopted(vec![step(weights[0], 5), step(weights[1], 5), step(100, 0)], routes);
-    model.decides_twice = seed % TWICE == 0;
+    model.decides_twice = seed.is_multiple_of(TWICE);
     model.spec().soak = Span::seconds(chance.below(2) * 20);
     // Drawn from a chance of its own, so that a seed is the schedule that it was.
     model.spec().baseline = routes > 0 && Chance::new(!seed).below(2) == 0;
