@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::{
-    api::{Reason, RolloutRunStatus, RunOutcome, RunPhase, Span},
+    api::{DecisionEntry, Reason, RolloutRunStatus, RunOutcome, RunPhase, Span},
     sim::{
         Deed, Millis,
         trial::{Record, Trial},
@@ -70,17 +70,14 @@ fn events(record: &Record) -> Vec<Happened> {
     for (at, status) in &record.states {
         if let Some(evidence) = &status.evidence {
             let seen = (evidence.verdict.clone(), evidence.reason);
-            // The first windows of each step are waited for, which is no news.
-            // What a decision rests on at once, the decision says.
-            let decides = status
-                .decisions
-                .entries
-                .last()
-                .is_some_and(|entry| entry.seq > decided && entry.message == evidence.message);
-            let is_news = !decides && !evidence.verdict.is_empty() && evidence.reason != Some(Reason::Warmup);
-            if seen != verdict && is_news {
-                let reason = evidence.reason.map(|reason| format!(" ({})", reason.word())).unwrap_or_default();
-                note(*at, Whose::Evidence, format!("evidence {}{reason}", evidence.verdict), &evidence.message);
+            let says_it = |entry: &DecisionEntry| entry.seq > decided && entry.message == evidence.message;
+            let is_said = status.decisions.entries.last().is_some_and(says_it);
+            // That the first windows of a step are waited for is no news.
+            if seen != verdict && !evidence.verdict.is_empty() && evidence.reason != Some(Reason::Warmup) {
+                if !is_said {
+                    let reason = evidence.reason.map(|reason| format!(" ({})", reason.word())).unwrap_or_default();
+                    note(*at, Whose::Evidence, format!("evidence {}{reason}", evidence.verdict), &evidence.message);
+                }
                 verdict = seen;
             }
         }
