@@ -5,7 +5,7 @@ CARGO ?= cargo
 LAB := target/lab
 TEST_THREADS ?= 4
 
-.PHONY: build demo lab test check unit lab-test lab-verdicts bench-verdicts generate
+.PHONY: build demo lab test check unit lab-test lab-verdicts bench-verdicts mutants generate
 .DEFAULT_GOAL := build
 
 build: ## The binary, target/debug/tidegate
@@ -31,6 +31,7 @@ check: ## Format and lints
 	$(CARGO) fmt --check
 	$(CARGO) clippy --all-targets --locked -- -D warnings
 	$(CARGO) clippy --test lab --locked -- -D warnings
+	$(CARGO) clippy --test mutants --features mutants --locked -- -D warnings
 	cd e2e/lab && test -z "$$(gofmt -l .)" && go vet ./...
 
 unit: ## Unit, golden, property and story tests; no cluster
@@ -49,6 +50,10 @@ lab-verdicts: $(LAB) ## The verdicts in the lab, 10 reverts and 10 rollouts of e
 bench-verdicts: ## What the verdicts promise, on 2000 simulated hours of each of 50 cells
 	@echo "make bench-verdicts: under a minute, once the optimised build of about 10 min is there"
 	$(CARGO) bench --locked --bench verdicts
+
+mutants: ## Seeded bugs in the simulator: which law or story catches each
+	@echo "make mutants: under 15 min on 2 cores, once the optimised build of about 10 min is there"
+	$(CARGO) test --release --locked --features mutants --test mutants -- --nocapture
 
 generate: ## Rewrite what is generated: CRDs, references, golden files
 	UPDATE_GOLDEN=1 $(CARGO) test --test crds --test cli --test view --test plan
