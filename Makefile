@@ -5,7 +5,7 @@ CARGO ?= cargo
 LAB := target/lab
 TEST_THREADS ?= 4
 
-.PHONY: build demo lab test check unit lab-test lab-verdicts bench-verdicts mutants generate
+.PHONY: build demo lab test check unit lab-test lab-verdicts crash outages bench-verdicts sim sim-long crashes crash-pairs mutants generate
 .DEFAULT_GOAL := build
 
 build: ## The binary, target/debug/tidegate
@@ -30,7 +30,7 @@ test: check unit lab-test ## Everything that CI runs
 check: ## Format and lints
 	$(CARGO) fmt --check
 	$(CARGO) clippy --all-targets --locked -- -D warnings
-	$(CARGO) clippy --test lab --locked -- -D warnings
+	$(CARGO) clippy --test lab --test outages --locked -- -D warnings
 	$(CARGO) clippy --test mutants --features mutants --locked -- -D warnings
 	cd e2e/lab && test -z "$$(gofmt -l .)" && go vet ./...
 
@@ -47,9 +47,35 @@ lab-verdicts: $(LAB) ## The verdicts in the lab, 10 reverts and 10 rollouts of e
 	$(CARGO) test --locked --test lab --no-run
 	VERDICT_ROLLOUTS=10 VERDICT_REVERTS=10 $(LAB) run -- $(CARGO) test --offline --locked --test lab -- --test-threads 1 --nocapture verdicts::
 
+crash: $(LAB) ## Every write of a promotion and of a revert crashed on each side, on a real API server
+	@echo "make crash: up to 20 min on 2 cores"
+	$(CARGO) test --locked --test lab --no-run
+	CRASH_POINTS=all $(LAB) run -- $(CARGO) test --offline --locked --test lab -- --test-threads 1 --nocapture crash_points::
+
+outages: $(LAB) ## API server, etcd and Prometheus taken away in mid-run; a lab of its own, for it disturbs every other test
+	$(CARGO) test --locked --test outages --no-run
+	$(LAB) run -- $(CARGO) test --offline --locked --test outages -- --test-threads 1 --nocapture
+
 bench-verdicts: ## What the verdicts promise, on 2000 simulated hours of each of 50 cells
 	@echo "make bench-verdicts: under a minute, once the optimised build of about 10 min is there"
 	$(CARGO) bench --locked --bench verdicts
+
+SEED ?=
+SCHEDULES ?= 30000
+
+sim: ## Random schedules: 100,000 of the engine on a typed World, 3,000 of the whole controller; SEED=n tells one
+	$(CARGO) test --locked --release --test engine_schedules --test sim_schedules --no-run
+	@$(if $(SEED),SEED=$(SEED),SCHEDULES=100000) $(CARGO) test --locked --release --test engine_schedules -- --nocapture
+	@$(if $(SEED),SEED=$(SEED),SCHEDULES=3000) $(CARGO) test --locked --release --test sim_schedules -- --nocapture
+
+sim-long: ## SCHEDULES=n of the whole controller
+	SCHEDULES=$(SCHEDULES) $(CARGO) test --locked --release --test sim_schedules -- --nocapture
+
+crashes: ## A crash at every write of every story, on each side
+	CRASHES=all $(CARGO) test --locked --release --test sim_crashes -- --nocapture
+
+crash-pairs: ## Two crashes in each story, at the first write of any two sites
+	CRASHES=pairs $(CARGO) test --locked --release --test sim_crashes -- --nocapture
 
 mutants: ## Seeded bugs in the simulator: which law or story catches each
 	@echo "make mutants: under 15 min on 2 cores, once the optimised build of about 10 min is there"

@@ -17,7 +17,7 @@ use tidegate::{
 type Crash = (u64, Moment);
 
 /// One point in this many is taken in the small form. It shares no factor with the three sides.
-const SOME: usize = 29;
+const SOME: usize = 61;
 
 struct Case<'s> {
     story: &'s Story,
@@ -79,5 +79,5 @@ fn the_stories_write_at_every_site_that_they_can() {
     assert_eq!(unreached, UNREACHED);
 }
 
-/// Sites that no story writes at yet.
-const UNREACHED: [WriteSite; 0] = [];
+/// Answered actions are kept for a day, and stories are short.
+const UNREACHED: [WriteSite; 1] = [WriteSite::ActionDelete];

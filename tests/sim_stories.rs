@@ -10,7 +10,7 @@ fn deploy(image: &str) -> Deed {
 }
 
 fn open(shop: &Shop, seed: u64) -> Simulation {
-    shop.open(seed, Habits::default()).expect("the first version is adopted")
+    shop.open(seed, Habits::default(), &[]).expect("the first version is adopted")
 }
 
 #[test]

@@ -14,6 +14,7 @@ static NEXT_PORT: AtomicU16 = AtomicU16::new(0);
 pub struct Controller {
     child: Option<Child>,
     binary: PathBuf,
+    kubeconfig: PathBuf,
     namespace: String,
     pub port: u16,
     log: PathBuf,
@@ -21,10 +22,16 @@ pub struct Controller {
 
 impl Controller {
     pub fn start(space: &Space, binary: &str) -> Self {
+        Self::start_by(space, binary, PathBuf::from(lab("TIDEGATE_LAB_DIR")).join("kubeconfig-tidegate"))
+    }
+
+    /// The same, by another way to the API server.
+    pub fn start_by(space: &Space, binary: &str, kubeconfig: PathBuf) -> Self {
         let port = 20_000 + (std::process::id() % 500) as u16 * 40 + NEXT_PORT.fetch_add(1, Ordering::Relaxed);
         let log =
             PathBuf::from(lab("TIDEGATE_LAB_DIR")).join("logs").join(format!("controller-{}.log", space.namespace));
-        let mut controller = Self { child: None, binary: binary.into(), namespace: space.namespace.clone(), port, log };
+        let (binary, namespace) = (binary.into(), space.namespace.clone());
+        let mut controller = Self { child: None, binary, kubeconfig, namespace, port, log };
         controller.restart();
         controller
     }
@@ -35,7 +42,7 @@ impl Controller {
         let errors = log.try_clone().expect("a log file");
         let child = Command::new(&self.binary)
             .arg("--kubeconfig")
-            .arg(PathBuf::from(lab("TIDEGATE_LAB_DIR")).join("kubeconfig-tidegate"))
+            .arg(&self.kubeconfig)
             .args(["controller", "--namespace", &self.namespace, "--listen", &format!("127.0.0.1:{}", self.port)])
             .env("RUST_BACKTRACE", "1")
             .stdin(Stdio::null())

@@ -38,16 +38,19 @@ pub fn lab(variable: &str) -> String {
         .unwrap_or_else(|_| panic!("{variable} is not set: run this inside the lab (make test, make demo)"))
 }
 
+/// A client of one of the lab's users.
+pub async fn client_of(user: &str) -> Client {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let path = PathBuf::from(lab("TIDEGATE_LAB_DIR")).join(format!("kubeconfig-{user}"));
+    let file = Kubeconfig::read_from(path).expect("the lab's kubeconfig");
+    let config = Config::from_custom_kubeconfig(file, &KubeConfigOptions::default()).await.expect("a client config");
+    Client::try_from(config).expect("a client")
+}
+
 impl Space {
     /// A fresh namespace; the CRDs and the MetricsProvider are there afterwards.
     pub async fn new(stem: &str) -> Self {
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let path = PathBuf::from(lab("TIDEGATE_LAB_DIR")).join("kubeconfig-admin");
-        let file = Kubeconfig::read_from(path).expect("the lab's kubeconfig");
-        let config =
-            Config::from_custom_kubeconfig(file, &KubeConfigOptions::default()).await.expect("a client config");
-        let client = Client::try_from(config).expect("a client");
-        let space = Self { client, namespace: stem.to_owned() };
+        let space = Self { client: client_of("admin").await, namespace: stem.to_owned() };
         space.crds().await;
         let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": stem}});
         space.apply_as("lab", true, NAMESPACE, namespace).await.expect("a namespace");

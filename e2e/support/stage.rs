@@ -5,10 +5,12 @@
 use serde_json::Value;
 use tidegate::controller::SERVICE;
 
-use super::{Application, Controller, Load, Space, Tally, space::rhythm};
+use super::{Application, Controller, Load, Proxy, Space, Tally, space::rhythm};
 
 /// Requests a second: enough to notice a loss, little enough for many tests at once.
 const RATE: u32 = 60;
+/// The same for a dozen stages at once.
+const LOW_RATE: u32 = 20;
 
 pub struct Stage {
     pub space: Space,
@@ -22,7 +24,17 @@ impl Stage {
     pub async fn new(namespace: &str, binary: &str, shape: impl FnOnce(&mut Application)) -> Self {
         let (space, app) = Self::shaped(namespace, shape).await;
         app.apply(&space).await;
-        Self::adopted(space, app, binary).await
+        let controller = Controller::start(&space, binary);
+        Self::adopted(space, app, controller, RATE).await
+    }
+
+    /// The same with a controller that reaches the API server through a proxy, and little load.
+    pub async fn behind_proxy(namespace: &str, binary: &str, shape: impl FnOnce(&mut Application)) -> (Self, Proxy) {
+        let (space, app) = Self::shaped(namespace, shape).await;
+        app.apply(&space).await;
+        let proxy = Proxy::start(&space).await;
+        let controller = Controller::start_by(&space, binary, proxy.kubeconfig.clone());
+        (Self::adopted(space, app, controller, LOW_RATE).await, proxy)
     }
 
     /// The same with an owner of one's own.
@@ -34,7 +46,8 @@ impl Stage {
     ) -> Self {
         let (space, app) = Self::shaped(namespace, shape).await;
         apply(&app);
-        Self::adopted(space, app, binary).await
+        let controller = Controller::start(&space, binary);
+        Self::adopted(space, app, controller, RATE).await
     }
 
     async fn shaped(namespace: &str, shape: impl FnOnce(&mut Application)) -> (Space, Application) {
@@ -44,13 +57,12 @@ impl Stage {
         (space, app)
     }
 
-    async fn adopted(space: Space, app: Application, binary: &str) -> Self {
-        let controller = Controller::start(&space, binary);
+    async fn adopted(space: Space, app: Application, controller: Controller, rate: u32) -> Self {
         space.until_healthy(&app.name, 60).await;
         let load = if app.grpc {
-            Load::when_called(&space, &app.host, RATE).await
+            Load::when_called(&space, &app.host, rate).await
         } else {
-            Load::when_served(&space, &app.host, RATE).await
+            Load::when_served(&space, &app.host, rate).await
         };
         Self { space, app, controller, load: Some(load) }
     }

@@ -5,8 +5,10 @@ mod support;
 
 mod baseline;
 mod crash;
+mod crash_points;
 mod evidence;
 mod facts;
+mod faults;
 mod grpc;
 mod idle;
 mod intents;

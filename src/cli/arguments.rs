@@ -7,7 +7,7 @@ use std::{net::SocketAddr, path::PathBuf};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
-use super::verdict::VerdictArguments;
+use super::{simulate::SimulateArguments, verdict::VerdictArguments};
 use crate::api::{ActionType, Span};
 
 /// Progressive delivery for Kubernetes: look at Rollouts, and tell them what to do
@@ -43,6 +43,8 @@ pub enum Command {
     },
     /// Say before the start what each step of a Rollout can find, what it can cost, and how long it takes
     Plan(Plan),
+    /// Release a Rollout's manifest in a simulated cluster, in a moment: what happens when, what it costs, how it ends
+    Simulate(SimulateArguments),
     /// Fold the recorded evidence of a RolloutRun again, and compare it bit for bit
     Replay(Replay),
     /// End the present step now: its bake and gates count as done
@@ -264,11 +266,11 @@ fn number(text: &str, is_right: impl Fn(f64) -> bool, right: &str) -> Result<f64
     number.ok_or_else(|| format!("write a number {right}"))
 }
 
-fn rate(text: &str) -> Result<f64, String> {
+pub fn rate(text: &str) -> Result<f64, String> {
     number(text, |rate| rate > 0.0, "above 0, such as 40")
 }
 
-fn part(text: &str) -> Result<f64, String> {
+pub fn part(text: &str) -> Result<f64, String> {
     number(text, |part| (0.0..1.0).contains(&part), "from 0 to below 1, such as 0.001 for 0.1 %")
 }
 
@@ -276,7 +278,7 @@ fn burst(text: &str) -> Result<f64, String> {
     number(text, |burst| burst >= 1.0, "of 1 or more")
 }
 
-fn longer_than_nothing(text: &str) -> Result<Span, String> {
+pub fn longer_than_nothing(text: &str) -> Result<Span, String> {
     let span: Span = text.parse().map_err(|error: crate::api::SpanError| error.to_string())?;
     if span > Span::ZERO { Ok(span) } else { Err("write a time above 0s, such as 15s".into()) }
 }

@@ -43,6 +43,8 @@ pub enum Failure {
     Invalid { file: String, problems: Vec<(String, String)> },
     #[error("failed to plan Rollout {rollout}: {} not known", unknown(*.rate, *.errors))]
     NoFigures { rollout: String, rate: bool, errors: bool },
+    #[error("failed to simulate Rollout {rollout}: {message}")]
+    Simulate { rollout: String, message: String },
     #[error("failed to measure the traffic of Rollout {rollout}: {message}")]
     Measure { rollout: String, message: String },
     #[error("failed to choose a MetricsProvider for Rollout {rollout}: {}", no_provider(.provider.as_deref(), .namespace))]
@@ -110,7 +112,7 @@ impl Failure {
             Self::Controller(crate::controller::RunError::Listen { .. }) => {
                 Some("Another program listens there: choose another address with --listen".into())
             }
-            Self::File { .. } | Self::Invalid { .. } | Self::Replay { .. } => None,
+            Self::File { .. } | Self::Invalid { .. } | Self::Replay { .. } | Self::Simulate { .. } => None,
             Self::Api { .. } | Self::Refused { .. } | Self::Controller(_) | Self::Write(_) | Self::ReaderGone => None,
         }
     }

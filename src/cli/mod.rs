@@ -15,6 +15,7 @@ mod near;
 mod plan;
 mod reference;
 mod replay;
+mod simulate;
 mod terminal;
 mod verdict;
 mod watch;
@@ -31,15 +32,21 @@ pub use reference::reference;
 
 const PLUGIN: &str = "kubectl-tidegate";
 
-/// Reads the arguments, runs the command, and says what went wrong: 0 done, 1 refused or failed, 2 wrong arguments.
+/// Reads the arguments, runs the command, and says what went wrong: 0 done, 1 refused or failed, 2 wrong
+/// arguments; `simulate` has codes of its own for how a release ended.
 pub async fn main() -> ExitCode {
     let arguments = match Arguments::from_arg_matches(&command(&called_as()).get_matches()) {
         Ok(arguments) => arguments,
         Err(error) => error.exit(),
     };
-    match run(arguments).await {
+    let done = match arguments.command {
+        Command::Simulate(given) => simulate::run(&given),
+        _ => run(arguments).await.map(|()| ExitCode::SUCCESS),
+    };
+    match done {
+        Ok(code) => code,
         // The reader has gone (`tidegate get rollout | head`): there is nobody to tell.
-        Ok(()) | Err(Failure::ReaderGone) => ExitCode::SUCCESS,
+        Err(Failure::ReaderGone) => ExitCode::SUCCESS,
         Err(failure) => {
             Terminal::stderr().complain(&failure);
             ExitCode::FAILURE
@@ -52,6 +59,7 @@ async fn run(arguments: Arguments) -> Result<(), Failure> {
     match arguments.command {
         Command::Get { what } => get::run(connection, what).await,
         Command::Plan(arguments) => plan::run(connection, &arguments).await,
+        Command::Simulate(given) => simulate::run(&given).map(drop),
         Command::Replay(arguments) => replay::run(connection, &arguments).await,
         Command::Promote(promote) => intent::run(connection, promote.into()).await,
         Command::Approve(approve) => intent::run(connection, approve.into()).await,

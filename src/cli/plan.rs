@@ -148,7 +148,7 @@ fn load(
 }
 
 /// The rate that the budget's expected requests mean.
-fn expected_rate(budget: &ErrorBudget) -> Option<f64> {
+pub fn expected_rate(budget: &ErrorBudget) -> Option<f64> {
     let window = budget.window.unwrap_or(BudgetTerms::DEFAULT_WINDOW);
     budget.expected_requests.map(|requests| requests as f64 / window.as_seconds())
 }

@@ -21,6 +21,7 @@ mod simulation;
 pub mod story;
 mod timeline;
 mod traffic;
+pub mod trial;
 mod workloads;
 mod world;
 

@@ -5,14 +5,14 @@ use serde_json::{Value, json};
 use super::{clock::Millis, server::Writer, world::World};
 use crate::{
     api::{ActionType, REVISION_LABEL, ROLLOUT_LABEL},
-    controller::{ACTION, DEPLOYMENT, HTTP_ROUTE, Kind, ROLLOUT, RUN, SERVICE},
+    controller::{ACTION, DEPLOYMENT, GRPC_ROUTE, HTTP_ROUTE, Kind, ROLLOUT, RUN, SERVICE},
     workload::object::{self, label, text},
 };
 
 /// One thing that somebody does, or that happens.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Deed {
-    /// Another image in the Rollout's template.
+    /// Another image in the Rollout's template, or in that of the Deployment that it refers to.
     Deploy {
         rollout: String,
         image: String,
@@ -28,6 +28,11 @@ pub enum Deed {
     Ask {
         rollout: String,
         kind: ActionType,
+    },
+    Approve {
+        rollout: String,
+        gate: String,
+        person: String,
     },
     DeleteRollout {
         rollout: String,
@@ -96,14 +101,15 @@ impl World {
 
     pub(super) fn act(&mut self, deed: Deed) {
         match deed {
-            Deed::Deploy { rollout, image } => {
-                self.edit_rollout(&rollout, |spec| {
-                    spec["workload"]["template"]["spec"]["containers"][0]["image"] = json!(image)
-                });
-            }
+            Deed::Deploy { rollout, image } => self.deploy(&rollout, &image),
             Deed::Scale { rollout, replicas } => self.edit_rollout(&rollout, |spec| spec["replicas"] = json!(replicas)),
             Deed::Pause { rollout, paused } => self.edit_rollout(&rollout, |spec| spec["paused"] = json!(paused)),
-            Deed::Ask { rollout, kind } => self.ask(&rollout, kind),
+            Deed::Ask { rollout, kind } => {
+                self.ask(&rollout, json!({"type": kind, "author": "ada", "reason": "because"}));
+            }
+            Deed::Approve { rollout, gate, person } => {
+                self.ask(&rollout, json!({"type": ActionType::Approve, "gate": gate, "author": person}));
+            }
             Deed::DeleteRollout { rollout } => self.delete_one(ROLLOUT, &rollout),
             Deed::DeleteRun { rollout } => self.delete_labelled(RUN, &rollout, 0),
             Deed::DeleteDeployment { rollout, which } => self.delete_labelled(DEPLOYMENT, &rollout, which),
@@ -123,7 +129,11 @@ impl World {
             Deed::Fail { image, per_million } => self.behaviour(&image).errors = per_million as f64 / 1e6,
             Deed::Prometheus { away } => self.prometheus_away = away,
             Deed::Gateway { silent } => self.set_silent(silent),
-            Deed::ResetRoute { name } => self.write_back(HTTP_ROUTE, &name, "kubectl-client-side-apply"),
+            Deed::ResetRoute { name } => {
+                for kind in [HTTP_ROUTE, GRPC_ROUTE] {
+                    self.write_back(kind, &name, "kubectl-client-side-apply");
+                }
+            }
             Deed::ResetService { name } => self.write_back(SERVICE, &name, "kubectl-client-side-apply"),
             Deed::Kill => self.killed.extend(self.processes.iter().rposition(Option::is_some)),
         }
@@ -133,22 +143,38 @@ impl World {
         self.pods.behaviours.entry(image.to_owned()).or_default()
     }
 
+    /// Another image in the template, wherever that is.
+    fn deploy(&mut self, rollout: &str, image: &str) {
+        let found = self.server.get(ROLLOUT, &self.namespace, rollout);
+        let reference = found.as_ref().and_then(|found| text(found, "/spec/workload/deploymentRef/name"));
+        let write = |template: &mut Value| template["spec"]["containers"][0]["image"] = json!(image);
+        match reference {
+            Some(name) => self.edit(DEPLOYMENT, name, |spec| write(&mut spec["template"])),
+            None => self.edit_rollout(rollout, |spec| write(&mut spec["workload"]["template"])),
+        }
+    }
+
     fn edit_rollout(&mut self, name: &str, change: impl FnOnce(&mut Value)) {
-        let Some(found) = self.server.get(ROLLOUT, &self.namespace, name) else { return };
+        self.edit(ROLLOUT, name, change);
+    }
+
+    fn edit(&mut self, kind: Kind, name: &str, change: impl FnOnce(&mut Value)) {
+        let Some(found) = self.server.get(kind, &self.namespace, name) else { return };
         let mut document = Value::clone(&found);
         change(&mut document["spec"]);
         let writer = self.person("kubectl-edit");
         // A refused edit leaves the object as it was: the API server said why.
-        let _ = self.server.replace(&writer, ROLLOUT, &self.namespace, name, "", &document);
+        let _ = self.server.replace(&writer, kind, &self.namespace, name, "", &document);
     }
 
-    fn ask(&mut self, rollout: &str, kind: ActionType) {
+    fn ask(&mut self, rollout: &str, mut spec: Value) {
         self.actions_asked += 1;
+        spec["rollout"] = json!(rollout);
         let document = json!({
             "apiVersion": "tidegate.io/v1alpha1",
             "kind": "RolloutAction",
             "metadata": {"name": format!("{rollout}-action-{}", self.actions_asked), "namespace": self.namespace},
-            "spec": {"rollout": rollout, "type": kind, "author": "ada", "reason": "because"},
+            "spec": spec,
         });
         let writer = self.person("tidegate-cli");
         let _ = self.server.create(&writer, ACTION, &self.namespace, &document, false);

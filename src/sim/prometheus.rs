@@ -140,7 +140,8 @@ fn learn(meanings: &mut Meanings, namespace: &str, spec: &RolloutRunSpec) {
             let ArmSelectors { total, bad, good, up } = selectors;
             let parts = [(Some(total), Part::Total), (bad, Part::Bad), (good, Part::Good)];
             for (selector, part) in parts.into_iter().filter_map(|(selector, part)| Some((selector?, part))) {
-                let by_pod = up.is_some();
+                // Without a route both revisions are behind one Service: only the pods tell them apart.
+                let by_pod = up.is_some() || !order.routed;
                 let meaning = Meaning { namespace: namespace.to_owned(), arm: arm.clone(), part, is_stable, by_pod };
                 meanings.entry(selector).or_insert(meaning);
             }
@@ -170,6 +171,9 @@ impl Provider for Server {
         if query.starts_with("group by") {
             let labels = [("job", "proxy"), ("instance", "proxy:8002")];
             return Ok(vec![sample(labels.map(|(label, value)| (label.to_owned(), value.to_owned())).into(), 1.0)]);
+        }
+        if let Some(value) = literal(query) {
+            return Ok(vec![sample(Labels::new(), value)]);
         }
         let Some((selector, span, offset)) = ranged(query) else { return Ok(Vec::new()) };
         let Some(meaning) = world.meaning(selector) else { return Ok(Vec::new()) };
@@ -210,6 +214,11 @@ impl Provider for Server {
         };
         Ok(found.into_iter().filter(|series| !series.samples.is_empty()).collect())
     }
+}
+
+/// The number of `vector(0.99)`.
+fn literal(query: &str) -> Option<f64> {
+    query.strip_prefix("vector(")?.strip_suffix(')')?.parse().ok()
 }
 
 /// The selector, the span and the offset of a function over a range, as the evaluation writes them.

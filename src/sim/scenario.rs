@@ -5,10 +5,11 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::{
-    clock::Millis, habits::Habits, simulation::Simulation, traffic::Entry, workloads::Behaviour, world::World,
+    clock::Millis, habits::Habits, link::Moment, simulation::Simulation, traffic::Entry, workloads::Behaviour,
+    world::World,
 };
 use crate::{
-    controller::{HTTP_ROUTE, Kind, METRICS_PROVIDER, ROLLOUT, SERVICE},
+    controller::{BACKEND_TLS_POLICY, DEPLOYMENT, HTTP_ROUTE, Kind, METRICS_PROVIDER, ROLLOUT, SERVICE},
     workload::object::text,
 };
 
@@ -34,6 +35,10 @@ pub struct Shop {
     pub baseline: bool,
     /// Compared on errors, with an error budget.
     pub judged: bool,
+    /// The template is that of a Deployment, which the Rollout adopts.
+    pub referenced: bool,
+    /// A TLS policy names the Service.
+    pub tls: bool,
     pub requests_per_second: f64,
 }
 
@@ -48,6 +53,8 @@ impl Default for Shop {
             routed: true,
             baseline: false,
             judged: false,
+            referenced: false,
+            tls: false,
             requests_per_second: 50.0,
         }
     }
@@ -62,6 +69,12 @@ impl Shop {
         if self.judged {
             documents.push((METRICS_PROVIDER, provider()));
         }
+        if self.referenced {
+            documents.push((DEPLOYMENT, self.deployment()));
+        }
+        if self.tls {
+            documents.push((BACKEND_TLS_POLICY, tls_policy()));
+        }
         documents
     }
 
@@ -70,10 +83,8 @@ impl Shop {
         let steps: Vec<Value> = self.steps.iter().map(step).collect();
         let mut spec = json!({
             "replicas": self.replicas,
-            "workload": {"template": {
-                "metadata": {"labels": {"app": ROLLOUT_NAME}},
-                "spec": {"containers": [{"name": "app", "image": "shop:1", "ports": [{"name": "http", "containerPort": 8080}]}]},
-            }},
+            "workload": {"template": template()},
+            "runHistoryLimit": 1,
             "traffic": {"services": [{"name": ROLLOUT_NAME}]},
             "strategy": {"canary": {"steps": steps, "soak": format!("{}s", self.soak_seconds)}},
             "progressDeadline": format!("{}s", self.deadline_seconds),
@@ -81,6 +92,12 @@ impl Shop {
         if self.routed {
             spec["traffic"]["routes"] = json!([{"gatewayAPI": {"name": ROUTE_NAME}}]);
             spec["traffic"]["drain"] = json!(format!("{}s", self.drain_seconds));
+        }
+        if self.referenced
+            && let Some(spec) = spec.as_object_mut()
+        {
+            spec.remove("replicas");
+            spec.insert("workload".into(), json!({"deploymentRef": {"name": ROLLOUT_NAME}}));
         }
         if self.baseline {
             spec["strategy"]["canary"]["baseline"] = json!(true);
@@ -104,6 +121,19 @@ impl Shop {
         })
     }
 
+    fn deployment(&self) -> Value {
+        json!({
+            "apiVersion": "apps/v1",
+            "kind": "Deployment",
+            "metadata": {"name": ROLLOUT_NAME, "namespace": NAMESPACE},
+            "spec": {
+                "replicas": self.replicas,
+                "selector": {"matchLabels": {"app": ROLLOUT_NAME}},
+                "template": template(),
+            },
+        })
+    }
+
     /// The shop without a controller, and without customers.
     pub fn furnished(&self, seed: u64, habits: Habits) -> Simulation {
         let mut simulation = Simulation::new(seed, habits);
@@ -118,16 +148,21 @@ impl Shop {
                 world.pods.behaviours.insert(image.into(), Behaviour::default());
             }
         }
-        simulation.furnish(&self.documents());
+        if let Err(error) = simulation.furnish(&self.documents()) {
+            unreachable!("a document of the shop is refused: {error}");
+        }
         simulation
     }
 
     /// The shop with its first version adopted and customers coming; or what its status says instead.
-    pub fn open(&self, seed: u64, habits: Habits) -> Result<Simulation, String> {
+    pub fn open(&self, seed: u64, habits: Habits, crashes: &[(u64, Moment)]) -> Result<Simulation, String> {
         let mut simulation = self.furnished(seed, habits);
+        simulation.world.lock().crashes = crashes.to_vec();
         simulation.start_controller();
         let is_open = simulation.run_until(OPENING, |world| phase(world) == "Healthy");
-        let now = simulation.clock.now();
+        // The data plane hears of the last pods a moment later.
+        let now = simulation.clock.now() + 2_000;
+        simulation.run_until(now, |_| false);
         {
             let mut world = simulation.world.lock();
             (world.traffic.rate, world.traffic.begun) = (self.requests_per_second, now);
@@ -150,6 +185,25 @@ fn rollout(world: &World) -> Option<Arc<Value>> {
 /// The Rollout's phase as its status says; empty: it has none.
 pub fn phase(world: &World) -> String {
     rollout(world).and_then(|rollout| text(&rollout, "/status/phase").map(str::to_owned)).unwrap_or_default()
+}
+
+fn template() -> Value {
+    json!({
+        "metadata": {"labels": {"app": ROLLOUT_NAME}},
+        "spec": {"containers": [{"name": "app", "image": IMAGES[0], "ports": [{"name": "http", "containerPort": 8080}]}]},
+    })
+}
+
+fn tls_policy() -> Value {
+    json!({
+        "apiVersion": "gateway.networking.k8s.io/v1",
+        "kind": "BackendTLSPolicy",
+        "metadata": {"name": "checkout-tls", "namespace": NAMESPACE},
+        "spec": {
+            "targetRefs": [{"group": "", "kind": "Service", "name": ROLLOUT_NAME}],
+            "validation": {"hostname": "checkout.example.com", "wellKnownCACertificates": "System"},
+        },
+    })
 }
 
 fn service() -> Value {

@@ -43,7 +43,7 @@ pub struct Schedule {
     pub habits: Habits,
     /// In order of time; counted from the moment at which the first version serves.
     pub deeds: Vec<(Millis, Deed)>,
-    /// Kills that are planned: at which write since the first version serves, counted from 1.
+    /// Kills that are planned: at which write, counted from 1.
     pub crashes: Vec<(u64, Moment)>,
     /// Whether trouble ends a while after the last deed, and nothing may be written then at rest.
     pub heals: bool,
@@ -56,7 +56,7 @@ pub struct Outcome {
     /// Situations that came up, and how often.
     pub situations: BTreeMap<String, u64>,
     pub sites: BTreeMap<WriteSite, u64>,
-    /// Writes from the first version's serving to rest, and the site of each.
+    /// Writes until rest, and the site of each.
     pub writes: u64,
     pub writes_at: Vec<WriteSite>,
     /// Requests that nobody answered.
@@ -90,7 +90,7 @@ impl Schedule {
     /// Runs it to its end, and keeps what happened.
     pub fn told(&self, tell: bool) -> (Outcome, Timeline) {
         let calm = Habits { faults: Faults::default(), gitops: 0, ..self.habits };
-        let mut simulation = match self.shop.open(self.seed, calm) {
+        let mut simulation = match self.shop.open(self.seed, calm, &self.crashes) {
             Ok(simulation) => simulation,
             Err(status) => {
                 let outcome = failed("L1", 0, format!("the first version was not adopted: {status}"));
@@ -108,9 +108,6 @@ impl Schedule {
         {
             let mut world = simulation.world.lock();
             world.set_habits(self.habits);
-            let before = world.writes;
-            world.crashes = self.crashes.iter().map(|(at, moment)| (before + at, *moment)).collect();
-            world.writes_before = before;
             for (number, (at, deed)) in self.deeds.iter().enumerate() {
                 world.plan_deed(begun + at, number, deed.clone());
             }
@@ -164,8 +161,8 @@ fn finish(world: &World, mut outcome: Outcome) -> Outcome {
         offences,
         situations,
         sites: world.sites.clone(),
-        writes: world.writes - world.writes_before,
-        writes_at: world.writes_at.iter().skip(usize::try_from(world.writes_before).unwrap_or(0)).copied().collect(),
+        writes: world.writes,
+        writes_at: world.writes_at.clone(),
         lost: world.traffic.lost_requests,
         end: end(world),
     }
@@ -184,6 +181,7 @@ fn shop(chance: &mut Chance) -> Shop {
         baseline: false,
         judged: routed && chance.below(3) == 0,
         requests_per_second: chance.pick(&[5.0, 40.0, 200.0]),
+        ..Shop::default()
     }
 }
 

@@ -10,7 +10,10 @@ use super::{
     server::Writer,
     world::{Shared, World},
 };
-use crate::{controller::Kind, workload::object};
+use crate::{
+    controller::{ClusterError, Kind},
+    workload::object,
+};
 
 /// Steps without time passing after which something is going round in circles.
 const MOST_STEPS_AT_ONCE: u64 = 2_000_000;
@@ -30,16 +33,14 @@ impl Simulation {
         Self { executor: Executor::new(clock.clone()), clock, world }
     }
 
-    /// Puts documents in as their owner's tool does, and traffic begins.
-    pub fn furnish(&mut self, documents: &[(Kind, Value)]) {
+    /// Puts documents in as their owner's tool does, and traffic begins. Err: the API server's word on the first that it refuses.
+    pub fn furnish(&mut self, documents: &[(Kind, Value)]) -> Result<(), ClusterError> {
         let mut world = self.world.lock();
         let writer = Writer::new("argocd-controller", &self.clock.text());
         for (kind, document) in documents {
             let patch = crate::controller::Patch::Apply { document: document.clone(), force: false };
             let (namespace, name) = (object::namespace(document).to_owned(), object::name(document).to_owned());
-            if let Err(error) = world.server.patch(&writer, *kind, &namespace, &name, "", &patch) {
-                unreachable!("a scenario's {} {name} is refused: {error}", kind.kind);
-            }
+            world.server.patch(&writer, *kind, &namespace, &name, "", &patch)?;
             world.after_commits();
         }
         world.owned = documents.to_vec();
@@ -48,6 +49,7 @@ impl Simulation {
             let delay = world.habits.gitops;
             world.plan(delay, Event::Sync);
         }
+        Ok(())
     }
 
     pub fn start_controller(&mut self) -> Process {

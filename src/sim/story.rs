@@ -28,6 +28,27 @@ fn failing() -> Deed {
     Deed::Fail { image: IMAGES[1].into(), per_million: 500_000 }
 }
 
+fn rollout() -> String {
+    ROLLOUT_NAME.to_owned()
+}
+
+/// Steps as short as they can be.
+fn brief() -> Shop {
+    Shop { steps: vec![(10, 1), (50, 1)], soak_seconds: 2, drain_seconds: 2, ..Shop::default() }
+}
+
+fn direct() -> Shop {
+    Shop { routed: false, ..brief() }
+}
+
+fn judged() -> Shop {
+    Shop { judged: true, requests_per_second: 200.0, ..brief() }
+}
+
+fn referenced() -> Shop {
+    Shop { referenced: true, ..brief() }
+}
+
 impl Story {
     fn of(name: &'static str, shop: Shop, deeds: Vec<(u64, Deed)>) -> Self {
         let deeds = deeds.into_iter().map(|(second, deed)| (1_000 * second, deed)).collect();
@@ -37,10 +58,13 @@ impl Story {
 
     /// All of them.
     pub fn all() -> Vec<Self> {
-        let brief = || Shop { steps: vec![(10, 1), (50, 1)], soak_seconds: 2, drain_seconds: 2, ..Shop::default() };
-        let direct = || Shop { routed: false, ..brief() };
-        let judged = || Shop { judged: true, requests_per_second: 200.0, ..brief() };
-        let rollout = || ROLLOUT_NAME.to_owned();
+        let mut all = Self::releases();
+        all.extend(Self::troubles());
+        all
+    }
+
+    /// Releases, and what people ask of them.
+    fn releases() -> Vec<Self> {
         vec![
             Self::of("a version is promoted", brief(), vec![(1, deploy(2))]),
             Self::of("a version is promoted without a route", direct(), vec![(1, deploy(2))]),
@@ -59,6 +83,12 @@ impl Story {
                 brief(),
                 vec![(1, deploy(2)), (12, ask(ActionType::PromoteFull))],
             ),
+        ]
+    }
+
+    /// What comes in between, and other kinds of shop.
+    fn troubles() -> Vec<Self> {
+        vec![
             Self::of(
                 "a route is reset by its owner",
                 brief(),
@@ -68,6 +98,24 @@ impl Story {
                 "a Service is reset by its owner",
                 brief(),
                 vec![(1, deploy(2)), (15, Deed::ResetService { name: ROLLOUT_NAME.into() })],
+            ),
+            Self::of(
+                "a version is promoted against a baseline",
+                Shop { baseline: true, ..judged() },
+                vec![(1, deploy(2))],
+            ),
+            Self::of(
+                "a person takes a version and its baseline back",
+                Shop { baseline: true, ..judged() },
+                vec![(1, deploy(2)), (16, ask(ActionType::Abort))],
+            ),
+            Self::of("a version behind TLS is promoted", Shop { tls: true, ..brief() }, vec![(1, deploy(2))]),
+            Self::of("the pods are restarted", brief(), vec![(1, ask(ActionType::Restart))]),
+            Self::of("a referenced Deployment's version is promoted", referenced(), vec![(1, deploy(2))]),
+            Self::of(
+                "the Rollout of a referenced Deployment is deleted in a step",
+                referenced(),
+                vec![(1, deploy(2)), (15, Deed::DeleteRollout { rollout: rollout() })],
             ),
             Self::of(
                 "a record is lost in a step",

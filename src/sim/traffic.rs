@@ -51,7 +51,7 @@ pub struct Lost {
 #[derive(Debug, Default)]
 pub struct Traffic {
     pub entries: Vec<Entry>,
-    /// Requests a second, at each entry.
+    /// Requests a second, spread evenly over the entries.
     pub rate: f64,
     /// From when on; before, there were as many all the time, and nobody watched.
     pub begun: Millis,
@@ -59,6 +59,8 @@ pub struct Traffic {
     pub scraped: BTreeMap<Counter, Vec<Scrape>>,
     /// The revisions of pods that were scraped, of those that are gone too.
     pub revisions: BTreeMap<String, String>,
+    /// What the pods of each revision have answered.
+    pub by_revision: BTreeMap<String, Counted>,
     pub sent: u64,
     pub bad: u64,
     /// The last requests that were lost; bounded.
@@ -96,15 +98,19 @@ impl Traffic {
 impl World {
     /// One second of requests, then the scrapes that are due.
     pub(super) fn second_of_traffic(&mut self) {
-        for entry in self.traffic.entries.clone() {
-            let requests = self.chance.poisson(self.traffic.rate);
+        let entries = self.traffic.entries.clone();
+        let each = self.traffic.rate / entries.len().max(1) as f64;
+        for entry in entries {
+            let requests = self.chance.poisson(each);
             self.traffic.sent += requests;
             match entry {
                 Entry::Service { namespace, name } => self.arrive(&namespace, &name, requests),
                 Entry::Route { kind, namespace, name } => {
-                    let rule = self.gateway.rules.get(&(kind, namespace.clone(), name)).and_then(|rules| rules.first());
-                    for (service, part) in divided(&mut self.chance, rule.cloned().unwrap_or_default(), requests) {
-                        self.arrive(&namespace, &service, part);
+                    let rules = self.gateway.rules.get(&(kind, namespace.clone(), name)).cloned().unwrap_or_default();
+                    for (rule, part) in divided(&mut self.chance, evenly(rules), requests) {
+                        for (service, part) in divided(&mut self.chance, rule, part) {
+                            self.arrive(&namespace, &service, part);
+                        }
                     }
                 }
             }
@@ -127,14 +133,15 @@ impl World {
             self.traffic.count(counter, requests, requests);
             return;
         }
-        let each = pods.iter().map(|pod| (pod.clone(), 1)).collect();
-        for (name, part) in divided(&mut self.chance, each, requests) {
+        for (name, part) in divided(&mut self.chance, evenly(pods.clone()), requests) {
             let pod = self.pods.by_name.get(&(namespace.to_owned(), name.clone()));
             let bad = match pod {
                 Some(pod) => {
                     let revision = pod.labels.get(REVISION_LABEL).and_then(Value::as_str).unwrap_or_default();
                     self.traffic.revisions.insert(name.clone(), revision.to_owned());
                     let bad = self.chance.binomial(part, self.pods.behaviour(&pod.image).errors);
+                    let answered = self.traffic.by_revision.entry(revision.to_owned()).or_default();
+                    (answered.total, answered.bad) = (answered.total + part, answered.bad + bad);
                     self.traffic.count(Counter::Pod(name), part, bad);
                     bad
                 }
@@ -166,8 +173,13 @@ impl World {
     }
 }
 
+/// As many for each.
+fn evenly<N>(names: impl IntoIterator<Item = N>) -> Vec<(N, u64)> {
+    names.into_iter().map(|name| (name, 1)).collect()
+}
+
 /// Requests spread by weights, each one by chance.
-fn divided(chance: &mut Chance, rule: Vec<(String, u64)>, requests: u64) -> Vec<(String, u64)> {
+fn divided<N>(chance: &mut Chance, rule: Vec<(N, u64)>, requests: u64) -> Vec<(N, u64)> {
     let (mut left, mut weight_left) = (requests, rule.iter().map(|(_, weight)| weight).sum::<u64>());
     let mut parts = Vec::with_capacity(rule.len());
     for (name, weight) in rule {

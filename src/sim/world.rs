@@ -62,8 +62,6 @@ pub struct World {
     pub writes: u64,
     /// The site of each write.
     pub writes_at: Vec<WriteSite>,
-    /// How many there were when the schedule began.
-    pub writes_before: u64,
     pub sites: BTreeMap<WriteSite, u64>,
     /// Kills that are planned: at which write, counted from 1.
     pub crashes: Vec<(u64, Moment)>,
@@ -97,7 +95,6 @@ impl World {
             situations: BTreeMap::new(),
             writes: 0,
             writes_at: Vec::new(),
-            writes_before: 0,
             sites: BTreeMap::new(),
             crashes: Vec::new(),
             killed: Vec::new(),

@@ -14,28 +14,49 @@ const MOST_ROWS: usize = 10;
 /// Columns that a bake has at least, if there is room for all.
 const LEAST_COLUMNS: usize = 2;
 
-/// The curve and what has to be known to read it; nothing, if no stage takes any time.
+/// A time at one weight.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stretch {
+    pub weight: Percent,
+    pub begins_millis: u64,
+    pub millis: u64,
+    pub is_soak: bool,
+}
+
+/// The curve of a plan and what has to be known to read it; nothing, if no stage takes any time.
 pub fn curve(forecast: &Forecast) -> Vec<String> {
-    let stages: Vec<&Stage> = forecast.stages.iter().filter(|stage| stage.bake.as_millis() > 0).collect();
-    if stages.is_empty() {
+    let stretch = |stage: &Stage| Stretch {
+        weight: stage.weight,
+        begins_millis: stage.begins.as_millis(),
+        millis: stage.bake.as_millis(),
+        is_soak: stage.step.is_none(),
+    };
+    let all: Vec<Stretch> = forecast.stages.iter().map(stretch).collect();
+    drawn(&all)
+}
+
+/// The same of any stretches, one after the other. Those that take no time only say where the curve ends.
+pub fn drawn(all: &[Stretch]) -> Vec<String> {
+    let stretches: Vec<&Stretch> = all.iter().filter(|stretch| stretch.millis > 0).collect();
+    if stretches.is_empty() {
         return Vec::new();
     }
-    let labels = labels(&forecast.stages);
+    let labels = labels(all);
     let label_width = labels.iter().map(|label| label.chars().count()).max().unwrap_or(0);
     let plot_width = WIDTH - label_width - 2;
-    let widths = widths(&stages, plot_width - 1);
+    let widths = widths(&stretches, plot_width - 1);
     let mut canvas = vec![vec![' '; plot_width]; labels.len()];
     let mut ends = vec![0];
-    let mut below = labels.len();
-    for (stage, width) in stages.iter().zip(&widths) {
+    let mut before = labels.len();
+    for (stretch, width) in stretches.iter().zip(&widths) {
         let begin = ends.last().copied().unwrap_or(0);
-        let row = row(stage.weight, &labels);
-        draw_stage(&mut canvas, stage, (begin, begin + width), (below, row));
-        below = row;
+        let row = row(stretch.weight, &labels);
+        draw_stretch(&mut canvas, stretch, (begin, begin + width), (before, row));
+        before = row;
         ends.push(begin + width);
     }
-    if let Some(last) = forecast.stages.last() {
-        draw_rise(&mut canvas, plot_width - 1, (below, row(last.weight, &labels)), '┌');
+    if let Some(last) = all.last() {
+        draw_edge(&mut canvas, plot_width - 1, (before, row(last.weight, &labels)), '┌');
     }
     let mut lines: Vec<String> = labels
         .iter()
@@ -45,13 +66,13 @@ pub fn curve(forecast: &Forecast) -> Vec<String> {
             format!("{label:>label_width$} ┤{cells}").trim_end().to_owned()
         })
         .collect();
-    lines.extend(axis(&stages, &ends, label_width, plot_width));
+    lines.extend(axis(&stretches, &ends, label_width, plot_width));
     lines
 }
 
 /// The row of each label, highest weight first.
-fn labels(stages: &[Stage]) -> Vec<String> {
-    let mut weights: Vec<Percent> = stages.iter().map(|stage| stage.weight).collect();
+fn labels(stretches: &[Stretch]) -> Vec<String> {
+    let mut weights: Vec<Percent> = stretches.iter().map(|stretch| stretch.weight).collect();
     weights.sort_unstable();
     weights.dedup();
     if weights.len() > MOST_ROWS {
@@ -66,15 +87,15 @@ fn row(weight: Percent, labels: &[String]) -> usize {
     labels.iter().rposition(|label| of(label) >= weight).unwrap_or(0)
 }
 
-/// Columns of each stage, `whole` in all: in proportion, but none invisible.
-fn widths(stages: &[&Stage], whole: usize) -> Vec<usize> {
-    let total: u64 = stages.iter().map(|stage| stage.bake.as_millis()).sum();
-    let least = if stages.len() * LEAST_COLUMNS * 2 <= whole { LEAST_COLUMNS } else { 1 };
-    let share = |stage: &&Stage| {
-        let exact = stage.bake.as_seconds() * 1_000.0 / total as f64 * whole as f64;
+/// Columns of each stretch, `whole` in all: in proportion, but none invisible.
+fn widths(stretches: &[&Stretch], whole: usize) -> Vec<usize> {
+    let total: u64 = stretches.iter().map(|stretch| stretch.millis).sum();
+    let least = if stretches.len() * LEAST_COLUMNS * 2 <= whole { LEAST_COLUMNS } else { 1 };
+    let share = |stretch: &&Stretch| {
+        let exact = stretch.millis as f64 / total as f64 * whole as f64;
         (exact.round() as usize).max(least)
     };
-    let mut widths: Vec<usize> = stages.iter().map(share).collect();
+    let mut widths: Vec<usize> = stretches.iter().map(share).collect();
     // What rounding has given or taken, the widest one bears.
     loop {
         let sum: usize = widths.iter().sum();
@@ -87,17 +108,18 @@ fn widths(stages: &[&Stage], whole: usize) -> Vec<usize> {
     }
 }
 
-/// Up from the row before, then along to the end.
-fn draw_stage(canvas: &mut [Vec<char>], stage: &Stage, (begin, end): (usize, usize), (below, row): (usize, usize)) {
-    let (along, corner) = if stage.step.is_none() { ('═', '╒') } else { ('─', '┌') };
+/// From the row before to its own, then along to the end.
+fn draw_stretch(canvas: &mut [Vec<char>], stretch: &Stretch, (begin, end): (usize, usize), rows: (usize, usize)) {
+    let (along, corner) = if stretch.is_soak { ('═', '╒') } else { ('─', '┌') };
+    let (_, row) = rows;
     for column in begin..=end {
         put(canvas, row, column, along);
     }
     if begin > 0 {
-        draw_rise(canvas, begin, (below, row), corner);
+        draw_edge(canvas, begin, rows, corner);
     }
     let word = " soak ";
-    if stage.step.is_none() && end - begin > word.len() + 3 {
+    if stretch.is_soak && end - begin > word.len() + 3 {
         let from = begin + (end - begin - word.len()) / 2;
         for (offset, letter) in word.chars().enumerate() {
             put(canvas, row, from + offset, letter);
@@ -105,14 +127,18 @@ fn draw_stage(canvas: &mut [Vec<char>], stage: &Stage, (begin, end): (usize, usi
     }
 }
 
-fn draw_rise(canvas: &mut [Vec<char>], column: usize, (below, row): (usize, usize), corner: char) {
-    if below > row {
-        put(canvas, row, column, corner);
-        for between in row + 1..below {
-            put(canvas, between, column, '│');
-        }
-        put(canvas, below, column, '┘');
+/// Up or down from a row to another one; `corner` is where a rise ends.
+fn draw_edge(canvas: &mut [Vec<char>], column: usize, (from, to): (usize, usize), corner: char) {
+    let (leaves, arrives) = match from.cmp(&to) {
+        std::cmp::Ordering::Greater => ('┘', corner),
+        std::cmp::Ordering::Less => ('┐', '└'),
+        std::cmp::Ordering::Equal => return,
+    };
+    put(canvas, to, column, arrives);
+    for between in from.min(to) + 1..from.max(to) {
+        put(canvas, between, column, '│');
     }
+    put(canvas, from, column, leaves);
 }
 
 fn put(canvas: &mut [Vec<char>], row: usize, column: usize, cell: char) {
@@ -121,14 +147,14 @@ fn put(canvas: &mut [Vec<char>], row: usize, column: usize, cell: char) {
     }
 }
 
-/// The time axis with a tick at the end of each stage, and the times where there is room, the last one always.
-fn axis(stages: &[&Stage], ends: &[usize], label_width: usize, plot_width: usize) -> Vec<String> {
+/// The time axis with a tick at the end of each stretch, and the times where there is room, the last one always.
+fn axis(stretches: &[&Stretch], ends: &[usize], label_width: usize, plot_width: usize) -> Vec<String> {
     let mut ticks = vec!['─'; plot_width];
     let mut times = vec![' '; plot_width + label_width + 2];
     let offset = label_width + 2;
-    let begin = |index: usize| match stages.get(index) {
-        Some(stage) => stage.begins.as_millis(),
-        None => stages.last().map_or(0, |last| last.begins.as_millis() + last.bake.as_millis()),
+    let begin = |index: usize| match stretches.get(index) {
+        Some(stretch) => stretch.begins_millis,
+        None => stretches.last().map_or(0, |last| last.begins_millis + last.millis),
     };
     let last = ends.len() - 1;
     let last_text = length(begin(last));

@@ -11,13 +11,16 @@ mod next;
 mod paragraph;
 mod plan;
 mod scene;
+mod simulated;
 mod steps;
 mod table;
 mod tree;
 
 pub use age::counted;
+pub use conditions::hints;
 pub use line::{Line, Tone};
 pub use plan::plan;
 pub use scene::{Pods, Scene};
+pub use simulated::{Happened, Simulated, Spent, Weight, Whose, simulated};
 pub use table::{Columns, table};
 pub use tree::tree;

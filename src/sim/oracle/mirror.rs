@@ -11,7 +11,7 @@ use crate::{
         CONTROLLER_REVISION, DEPLOYMENT, ENDPOINT_SLICE, GRPC_ROUTE, HTTP_ROUTE, Kind, ROLLOUT, RUN, SERVICE,
     },
     sim::clock::Millis,
-    workload::object::{annotation, items, label, name, namespace, number, text},
+    workload::object::{annotation, is_terminating, items, label, name, namespace, number, text},
 };
 
 /// How old a read may be on which a write rests.
@@ -129,19 +129,33 @@ impl Mirror {
         self.replicas.get(&key).and_then(|recent| recent.since(now).max()).unwrap_or(0)
     }
 
-    /// The most ready pods that a revision had in that time.
-    pub fn most_ready_pods(&self, namespace: &str, rollout: &str, revision: &str, now: Millis) -> u32 {
+    /// The most ready pods that a revision had in that time, by its Deployment and by its Services.
+    pub fn most_ready(&self, namespace: &str, rollout: &str, revision: &str, now: Millis) -> u32 {
         let of = |found: &&Value| {
             label(found, ROLLOUT_LABEL) == Some(rollout) && label(found, REVISION_LABEL) == Some(revision)
         };
-        let names =
-            self.all(DEPLOYMENT, namespace).filter(of).map(|found| (namespace.to_owned(), name(found).to_owned()));
-        names.filter_map(|key| self.pods.get(&key)?.since(now).max()).max().unwrap_or(0)
+        let own = |kind: Kind| self.all(kind, namespace).filter(of).map(name);
+        let pods = own(DEPLOYMENT).filter_map(|name| self.pods.get(&(namespace.to_owned(), name.to_owned())));
+        let by_pods = pods.filter_map(|recent| recent.since(now).max()).max().unwrap_or(0);
+        let by_services = own(SERVICE).map(|service| self.ready(namespace, service, now)).max().unwrap_or(0);
+        by_pods.max(by_services)
     }
 
     /// Somebody else wrote a Service or a route, and a write of ours may rest on what was so before.
     pub fn is_disturbed(&self, now: Millis) -> bool {
         self.disturbed.is_some_and(|at| at + FRESH >= now)
+    }
+
+    /// The Rollout is being deleted.
+    pub fn is_deleted(&self, namespace: &str, rollout: &str) -> bool {
+        self.get(ROLLOUT, namespace, rollout).is_some_and(is_terminating)
+    }
+
+    /// Ready endpoints of the Service of a Rollout that has the fewest.
+    pub fn least_ready(&self, namespace: &str, rollout: &str, now: Millis) -> u32 {
+        let Some(document) = self.get(ROLLOUT, namespace, rollout) else { return 0 };
+        let services = items(document, "/spec/traffic/services").iter().filter_map(|service| text(service, "/name"));
+        services.map(|service| self.ready(namespace, service, now)).min().unwrap_or(0)
     }
 
     /// The Rollout and the revision that a Service of a revision is of.
@@ -157,12 +171,19 @@ impl Mirror {
     }
 
     pub fn is_proven(&self, namespace: &str, rollout: &str, revision: &str) -> bool {
-        let of = |record: &&Value| {
-            label(record, ROLLOUT_LABEL) == Some(rollout) && label(record, REVISION_LABEL) == Some(revision)
+        self.proven(namespace, rollout).any(|record| label(record, REVISION_LABEL) == Some(revision))
+    }
+
+    /// Some revision of the Rollout was promoted or adopted.
+    pub fn has_proven(&self, namespace: &str, rollout: &str) -> bool {
+        self.proven(namespace, rollout).next().is_some()
+    }
+
+    fn proven<'m>(&'m self, namespace: &'m str, rollout: &'m str) -> impl Iterator<Item = &'m Value> {
+        let of = move |record: &&Value| {
+            label(record, ROLLOUT_LABEL) == Some(rollout) && annotation(record, PROVEN_ANNOTATION).is_some()
         };
-        self.all(CONTROLLER_REVISION, namespace)
-            .filter(of)
-            .any(|record| annotation(record, PROVEN_ANNOTATION).is_some())
+        self.all(CONTROLLER_REVISION, namespace).filter(of)
     }
 
     /// The largest part, of 100, that any managed rule gives to pods of a revision.

@@ -54,7 +54,9 @@ fn last_proven(mirror: &Mirror, before: &Value, after: &Value) -> Option<Broken>
     let owner = records.find_map(|record| label(record, ROLLOUT_LABEL));
     let known = owner.is_some_and(|rollout| {
         let in_run = |run: &Value| [text(run, "/spec/stable"), text(run, "/spec/canary")].contains(&Some(revision));
-        mirror.is_proven(space, rollout, revision) || mirror.open_runs(space, rollout).any(in_run)
+        // The first revision is adopted: its template serves already.
+        let is_first = !mirror.has_proven(space, rollout);
+        is_first || mirror.is_proven(space, rollout, revision) || mirror.open_runs(space, rollout).any(in_run)
     });
     if known { None } else { broken("S7", format!("Service {} selects {revision}, which is not proven", name(after))) }
 }
@@ -82,9 +84,11 @@ fn shrink_last(mirror: &Mirror, change: &Change, before: &Value) -> Option<Broke
     let space = namespace(before);
     let full = mirror.least_replicas(space, rollout, change.at);
     let needed = need(full, mirror.share(space, rollout, revision));
+    // In a deletion the referenced Deployment's own pods take over.
     // Without the Rollout its objects go with it; a revision without records was never served.
     let is_gone = mirror.get(crate::controller::ROLLOUT, space, rollout).is_none();
-    if is_gone || mirror.is_disturbed(change.at) || has >= had || has >= needed {
+    let is_left = mirror.is_deleted(space, rollout) && mirror.least_ready(space, rollout, change.at) >= had + needed;
+    if is_gone || is_left || mirror.is_disturbed(change.at) || has >= had || has >= needed {
         return None;
     }
     broken("S3", format!("{} goes from {had} to {has} pods, its share needs {needed}", name(before)))
