@@ -129,14 +129,16 @@ impl Mirror {
         self.replicas.get(&key).and_then(|recent| recent.since(now).max()).unwrap_or(0)
     }
 
-    /// The most ready pods that a revision had in that time.
-    pub fn most_ready_pods(&self, namespace: &str, rollout: &str, revision: &str, now: Millis) -> u32 {
+    /// The most ready pods that a revision had in that time, by its Deployment and by its Services.
+    pub fn most_ready(&self, namespace: &str, rollout: &str, revision: &str, now: Millis) -> u32 {
         let of = |found: &&Value| {
             label(found, ROLLOUT_LABEL) == Some(rollout) && label(found, REVISION_LABEL) == Some(revision)
         };
-        let names =
-            self.all(DEPLOYMENT, namespace).filter(of).map(|found| (namespace.to_owned(), name(found).to_owned()));
-        names.filter_map(|key| self.pods.get(&key)?.since(now).max()).max().unwrap_or(0)
+        let own = |kind: Kind| self.all(kind, namespace).filter(of).map(name);
+        let pods = own(DEPLOYMENT).filter_map(|name| self.pods.get(&(namespace.to_owned(), name.to_owned())));
+        let by_pods = pods.filter_map(|recent| recent.since(now).max()).max().unwrap_or(0);
+        let by_services = own(SERVICE).map(|service| self.ready(namespace, service, now)).max().unwrap_or(0);
+        by_pods.max(by_services)
     }
 
     /// Somebody else wrote a Service or a route, and a write of ours may rest on what was so before.

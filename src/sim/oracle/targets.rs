@@ -54,10 +54,11 @@ fn target_before_share(mirror: &Mirror, change: &Change, after: &Value) -> Optio
         .filter(|run| text(run, "/status/phase") != Some("Ended"))
         .find(|run| text(run, "/spec/canary") == Some(revision) && text(run, "/spec/stable") != Some(revision))?;
     let rollout = text(run, "/spec/rollout")?;
-    // Without a route everything arrives at the Service itself.
-    let share = mirror.share_of_service(space, name(after)).unwrap_or(100.0);
+    // Without a route a Service turns as a step does, on the pods that its revisions have beside each other.
+    let share = mirror.share_of_service(space, name(after))?;
     let needed = need(mirror.least_replicas(space, rollout, change.at), share);
-    let ready = mirror.most_ready_pods(space, rollout, revision, change.at);
+    // A Deployment's status may be later than the endpoints of the revision's own Services.
+    let ready = mirror.most_ready(space, rollout, revision, change.at);
     if mirror.is_disturbed(change.at) || ready >= needed {
         return None;
     }
