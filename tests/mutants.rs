@@ -1,6 +1,6 @@
 //! Every seeded bug is caught by a law or a story of the simulator, and the controller as it is is not: `make mutants`.
 //!
-//! `MUTANT=12` looks at one row only. What is printed is the table of docs/mutants.md.
+//! `MUTANT=12` looks at one row only. What is printed is a table of what caught what.
 
 mod threads;
 
