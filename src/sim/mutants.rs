@@ -1,7 +1,7 @@
 //! Seeded bugs: each known failure of this field that can apply here, as a small break of the controller, and where it is caught.
 //!
-//! The rows are those of the catalogue of known failures, by number. Compiled with the feature `mutants` only. Nothing here is a test: it
-//! breaks, and `tests/mutants.rs` looks.
+//! The rows are those of the catalogue of known failures, by number. Compiled with the feature `mutants` only. Nothing here is
+//! a test: it breaks, and `tests/mutants.rs` looks.
 
 mod decisions;
 mod line;
