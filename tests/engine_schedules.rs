@@ -7,7 +7,7 @@ mod model;
 mod threads;
 
 use model::{Model, step};
-use threads::side_by_side;
+use threads::{number, side_by_side};
 use tidegate::sim::chance::Chance;
 use tidegate::{
     api::{ActionType, Percent, Reason, Span, baseline_of},
@@ -20,10 +20,6 @@ const SCHEDULES: u64 = 500;
 
 /// One schedule in this many makes each decision twice.
 const TWICE: u64 = 50;
-
-fn number(variable: &str) -> Option<u64> {
-    std::env::var(variable).ok()?.parse().ok()
-}
 
 #[test]
 fn every_schedule_keeps_the_laws_and_comes_to_rest() {

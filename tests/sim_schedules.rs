@@ -7,17 +7,13 @@ mod threads;
 
 use std::collections::BTreeMap;
 
-use threads::side_by_side;
+use threads::{number, side_by_side};
 use tidegate::sim::schedule::Schedule;
 
 const SCHEDULES: u64 = 60;
 /// From this many schedules on every situation of the list has to have come up.
 const MANY: u64 = 3_000;
 const OFTEN: u64 = 20;
-
-fn number(variable: &str) -> Option<u64> {
-    std::env::var(variable).ok()?.parse().ok()
-}
 
 #[test]
 fn every_schedule_keeps_the_laws_and_comes_to_rest() {

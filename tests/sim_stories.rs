@@ -18,7 +18,7 @@ fn a_good_version_is_promoted_without_a_lost_request() {
     let shop = Shop::default();
     let mut simulation = open(&shop, 1);
     let at = simulation.clock.now() + 1_000;
-    simulation.world.lock().plan_deed(at, 0, deploy("shop:2"));
+    simulation.world.lock().plan_deed(at, deploy("shop:2"));
     simulation.run_until(at + 5_000, |_| false);
     let done = simulation.run_until(at + shop.longest(), |world| phase(world) == "Healthy");
     let world = simulation.world.lock();

@@ -60,7 +60,6 @@ pub enum Event {
     /// A controller process starts.
     Start,
     Person {
-        number: usize,
         deed: Deed,
     },
 }

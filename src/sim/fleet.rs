@@ -14,7 +14,8 @@ use super::{
 use crate::{
     api::ROLLOUT_LABEL,
     controller::{
-        ACTION, DEBOUNCE, EVENT, Evaluators, Events, Index, Key, Metrics, Queue, ROLLOUT, RUN, Runtime, Shell, work,
+        ACTION, DEBOUNCE, EVENT, Evaluators, Events, Index, Key, Kind, Metrics, Queue, ROLLOUT, RUN, Runtime,
+        SERVICE_NAME_LABEL, Shell, work,
     },
     workload::object::{self, text},
 };
@@ -53,7 +54,7 @@ pub fn start(world: &Shared, clock: &Clock) -> Process {
     let ears = Ears { index: Arc::new(Index::default()), queue };
     let mut world = world.lock();
     for rollout in world.server.list(ROLLOUT, "", "") {
-        ears.hear(&rollout, None, Some(&rollout));
+        ears.hear(ROLLOUT, &rollout, Some(&rollout));
     }
     world.processes[process] = Some(ears);
     process
@@ -61,9 +62,9 @@ pub fn start(world: &Shared, clock: &Clock) -> Process {
 
 impl Ears {
     /// One event of a watch, as the controller's triggers take it.
-    fn hear(&self, document: &Value, kind: Option<crate::controller::Kind>, after: Option<&Value>) {
+    fn hear(&self, kind: Kind, document: &Value, after: Option<&Value>) {
         let key = Key::new(object::namespace(document), object::name(document));
-        let affected = match (kind.unwrap_or(ROLLOUT), after) {
+        let affected = match (kind, after) {
             (ROLLOUT, Some(after)) => self.index.update(&key, after),
             (ROLLOUT, None) => self.index.remove(&key),
             (EVENT, _) | (RUN, Some(_)) => return,
@@ -80,7 +81,7 @@ impl Ears {
 }
 
 fn labels(document: &Value) -> BTreeMap<String, String> {
-    let keys = [ROLLOUT_LABEL, "kubernetes.io/service-name"];
+    let keys = [ROLLOUT_LABEL, SERVICE_NAME_LABEL];
     let pairs = keys.into_iter().filter_map(|key| Some((key.to_owned(), object::label(document, key)?.to_owned())));
     pairs.collect()
 }
@@ -106,7 +107,7 @@ impl World {
         let Some(commit) = self.commit(commit) else { return };
         let after = commit.after.as_deref();
         if let Some(document) = after.or(commit.before.as_deref()) {
-            ears.hear(document, Some(commit.kind), after);
+            ears.hear(commit.kind, document, after);
         }
     }
 }

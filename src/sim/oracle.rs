@@ -17,10 +17,7 @@ use serde_json::Value;
 
 use super::clock::Millis;
 use crate::{
-    controller::{
-        ACTION, CONTROLLER_REVISION, DEPLOYMENT, ENDPOINT_SLICE, GRPC_ROUTE, HTTP_ROUTE, Kind, Patch, ROLLOUT, RUN,
-        SERVICE,
-    },
+    controller::{ACTION, DEPLOYMENT, GRPC_ROUTE, HTTP_ROUTE, Kind, Patch, ROLLOUT, RUN, SERVICE},
     engine::Broken,
 };
 use held::Held;
@@ -100,7 +97,6 @@ impl Oracle {
             ROLLOUT => objects::rollout(mirror, change),
             RUN => records::run(mirror, change),
             ACTION => records::action(change),
-            CONTROLLER_REVISION | ENDPOINT_SLICE => Verdicts::new(),
             _ => Verdicts::new(),
         }
     }

@@ -108,8 +108,8 @@ impl Schedule {
         {
             let mut world = simulation.world.lock();
             world.set_habits(self.habits);
-            for (number, (at, deed)) in self.deeds.iter().enumerate() {
-                world.plan_deed(begun + at, number, deed.clone());
+            for (at, deed) in &self.deeds {
+                world.plan_deed(begun + at, deed.clone());
             }
         }
         let last = self.deeds.last().map_or(0, |(at, _)| *at);

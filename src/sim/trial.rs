@@ -106,7 +106,7 @@ impl Trial {
         let lost_before = {
             let mut world = simulation.world.lock();
             let deploy = Deed::Deploy { rollout: self.rollout.clone(), image: self.canary.0.clone() };
-            world.plan_deed(begun, 0, deploy);
+            world.plan_deed(begun, deploy);
             world.traffic.lost_requests
         };
         let waiting = self.deeds.clone();
@@ -233,7 +233,7 @@ impl Watch<'_> {
 
     fn will(&mut self, world: &mut World, at: Millis, deed: Deed) {
         self.record.deeds.push((at - self.begun, deed.clone()));
-        world.plan_deed(at, 0, deed);
+        world.plan_deed(at, deed);
     }
 
     fn has_come(&self, when: When) -> bool {

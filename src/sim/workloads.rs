@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::{agenda::Event, clock::Millis, server::Writer, world::World};
 use crate::{
-    controller::{DEPLOYMENT, ENDPOINT_SLICE, Kind, POD, SERVICE},
+    controller::{DEPLOYMENT, ENDPOINT_SLICE, Kind, POD, SERVICE, SERVICE_NAME_LABEL},
     workload::{
         canonical::short_digest,
         deployment::desired,
@@ -19,8 +19,6 @@ use crate::{
 
 const REPLICA_SET: Kind =
     Kind { group: "apps", version: "v1", kind: "ReplicaSet", plural: "replicasets", namespaced: true, optional: false };
-/// The label by which an EndpointSlice names its Service.
-const SERVICE_NAME: &str = "kubernetes.io/service-name";
 
 /// How a version of the application behaves.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -317,7 +315,7 @@ impl World {
                 "metadata": {
                     "name": slice,
                     "namespace": namespace,
-                    "labels": {SERVICE_NAME: name},
+                    "labels": {SERVICE_NAME_LABEL: name},
                     "ownerReferences": [
                         {"apiVersion": "v1", "kind": "Service", "name": name, "uid": text(service, "/metadata/uid")},
                     ],
@@ -339,7 +337,7 @@ impl World {
     pub(super) fn apply_endpoints(&mut self, namespace: &str) {
         self.gateway.endpoints.retain(|(of, _), _| of != namespace);
         for slice in self.server.list(ENDPOINT_SLICE, namespace, "") {
-            let Some(service) = label(&slice, SERVICE_NAME) else { continue };
+            let Some(service) = label(&slice, SERVICE_NAME_LABEL) else { continue };
             let ready = |endpoint: &&Value| endpoint.pointer("/conditions/ready") == Some(&json!(true));
             let pods = items(&slice, "/endpoints").iter().filter(ready);
             let pods = pods.filter_map(|endpoint| text(endpoint, "/targetRef/name")).map(str::to_owned).collect();

@@ -199,7 +199,7 @@ impl World {
                 self.gitops_sync();
                 self.plan(self.habits.gitops, Event::Sync);
             }
-            Event::Person { deed, .. } => {
+            Event::Person { deed } => {
                 self.note(format!("{} {}", deed.word(), self.where_the_run_stands()));
                 self.act(deed.clone());
             }
@@ -214,8 +214,8 @@ impl World {
     }
 
     /// Plans what a person does.
-    pub fn plan_deed(&mut self, at: Millis, number: usize, deed: Deed) {
-        self.agenda.plan(at, Event::Person { number, deed });
+    pub fn plan_deed(&mut self, at: Millis, deed: Deed) {
+        self.agenda.plan(at, Event::Person { deed });
     }
 }
 

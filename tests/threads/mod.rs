@@ -5,6 +5,12 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering},
 };
 
+/// A number from the environment.
+#[allow(dead_code, reason = "each test uses what it needs")]
+pub fn number(variable: &str) -> Option<u64> {
+    std::env::var(variable).ok()?.parse().ok()
+}
+
 /// Applies `work` to every item.
 pub fn side_by_side<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
     let (next, results) = (AtomicUsize::new(0), Mutex::new(Vec::with_capacity(items.len())));

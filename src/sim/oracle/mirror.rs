@@ -9,6 +9,7 @@ use crate::{
     api::{PROVEN_ANNOTATION, REVISION_LABEL, ROLLOUT_LABEL},
     controller::{
         CONTROLLER_REVISION, DEPLOYMENT, ENDPOINT_SLICE, GRPC_ROUTE, HTTP_ROUTE, Kind, ROLLOUT, RUN, SERVICE,
+        SERVICE_NAME_LABEL,
     },
     sim::clock::Millis,
     workload::object::{annotation, is_terminating, items, label, name, namespace, number, text},
@@ -81,7 +82,7 @@ impl Mirror {
                 self.pods.entry((namespace, name)).or_default().now_is(change.at, ready);
             }
             ENDPOINT_SLICE => {
-                if let Some(service) = label(document, "kubernetes.io/service-name") {
+                if let Some(service) = label(document, SERVICE_NAME_LABEL) {
                     let key = (namespace, service.to_owned());
                     let ready = change.after.map_or(0, ready_endpoints);
                     self.ready.entry(key).or_default().now_is(change.at, ready);
