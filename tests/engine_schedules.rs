@@ -46,8 +46,13 @@ fn schedule(seed: u64) {
         model.budget();
         model.evidence(Model::undecided());
     }
+    let mut leaders = Chance::new(seed ^ 0x5ea1);
     for _ in 0..chance.below(12) {
         happen(&mut model, &mut chance);
+        if leaders.below(6) == 0 {
+            model.world.epoch += 1;
+            model.forget();
+        }
         for _ in 0..chance.below(25) {
             model.pass();
         }

@@ -13,8 +13,8 @@ pub const ROLLOUT_LABEL: &str = "tidegate.io/rollout";
 pub const REVISION_LABEL: &str = "tidegate.io/revision";
 /// Label on a revision's Services: the application Service that they stand for.
 pub const SERVICE_LABEL: &str = "tidegate.io/service";
-/// Annotation on Services and routes while a run uses them: the run's name. A route whose rules several runs use bears all
-/// their names, with commas between them.
+/// Annotation on Services and routes while a run uses them: the run's mark, which is its name and the epoch of the leader
+/// that wrote it. A route whose rules several runs use bears all their marks, with commas between them.
 pub const RUN_ANNOTATION: &str = "tidegate.io/run";
 /// Annotation on a ControllerRevision: an ordinal that rises with each promotion; the largest is the last proven.
 pub const PROVEN_ANNOTATION: &str = "tidegate.io/last-proven";
@@ -68,6 +68,22 @@ pub fn baseline_of_service(service: &str, name: &str) -> Option<String> {
 pub fn revision_of_run(run: &str) -> Option<&str> {
     let (revision_name, _number) = run.rsplit_once('-')?;
     revision_name.rsplit_once('-').map(|(_rollout, revision)| revision)
+}
+
+/// Between a run's name and an epoch: no name has it.
+const IN_EPOCH: char = '@';
+
+/// A run's mark: its name in the first epoch, `<name>@<epoch>` in later ones.
+pub fn mark_of_run(run: &str, epoch: i64) -> String {
+    if epoch > 1 { format!("{run}{IN_EPOCH}{epoch}") } else { run.to_owned() }
+}
+
+/// The run's name in its mark, and the epoch. What cannot be read as one is the first: it is written over.
+pub fn run_of_mark(mark: &str) -> (&str, i64) {
+    match mark.split_once(IN_EPOCH) {
+        Some((run, epoch)) => (run, epoch.parse().ok().filter(|epoch| *epoch > 1).unwrap_or(1)),
+        None => (mark, 1),
+    }
 }
 
 /// Whether a run of this name is one of the Rollout's: the runs of checkout-api are none of checkout.

@@ -2,12 +2,12 @@
 //!
 //! No behaviour.
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
-use super::{simulate::SimulateArguments, verdict::VerdictArguments};
+use super::{controller::ControllerArguments, simulate::SimulateArguments, verdict::VerdictArguments};
 use crate::api::{ActionType, Span};
 
 /// Progressive delivery for Kubernetes: look at Rollouts, and tell them what to do
@@ -213,26 +213,6 @@ pub struct Approve {
     /// The gate to approve
     #[arg(short, long)]
     pub gate: String,
-}
-
-#[derive(Debug, Args)]
-pub struct ControllerArguments {
-    /// Address for metrics and probes
-    #[arg(long, default_value = "0.0.0.0:8080")]
-    pub listen: SocketAddr,
-    /// Form of the log
-    #[arg(long, value_enum, default_value_t)]
-    pub log_format: LogFormat,
-    /// What is logged: error, warn, info, debug or trace, or a filter such as info,kube=warn
-    #[arg(long, env = "TIDEGATE_LOG", hide_env_values = true, default_value = "info")]
-    pub log_level: String,
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum LogFormat {
-    #[default]
-    Text,
-    Json,
 }
 
 /// One intent, whichever command it came from.

@@ -2,17 +2,22 @@
 //!
 //! The operator itself is in `controller`.
 
-use super::{
-    Failure,
-    arguments::{ConnectionArguments, ControllerArguments, LogFormat},
-};
+mod flags;
+
+use super::{Failure, arguments::ConnectionArguments};
 use crate::controller;
+pub use flags::ControllerArguments;
+use flags::LogFormat;
 
 pub async fn run(connection: &ConnectionArguments, arguments: &ControllerArguments) -> Result<(), Failure> {
     let args = controller::Args {
         kubeconfig: connection.kubeconfig.clone(),
         context: connection.context.clone(),
         namespace: connection.namespace.clone(),
+        lease: arguments.leader_elect.then(|| {
+            let (namespace, name) = (arguments.lease_namespace.clone(), arguments.lease_name.clone());
+            controller::Place::new(namespace, name, connection.namespace.as_deref())
+        }),
         listen: arguments.listen,
         json_log: arguments.log_format == LogFormat::Json,
         log_filter: arguments.log_level.clone(),

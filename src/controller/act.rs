@@ -17,6 +17,7 @@ mod policies;
 mod revisions;
 mod routes;
 mod runs;
+mod seal;
 mod services;
 
 use std::time::Duration;
@@ -239,6 +240,7 @@ impl Site<'_> {
                 let tested = Tested { canary, baseline: baseline.as_deref() };
                 routes::edit(cluster, world, documents, original, tested, *total, edit).await
             }
+            Action::Seal { kind, name, run } => seal::seal(cluster, world, documents, kind, name, run).await,
             Action::Preview { service, revision } => {
                 services::preview(cluster, world, documents, service, revision).await
             }

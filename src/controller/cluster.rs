@@ -63,6 +63,7 @@ pub const POD: Kind = Kind::namespaced("", "v1", "Pod", "pods");
 pub const NAMESPACE: Kind = Kind::cluster("", "v1", "Namespace", "namespaces");
 pub const EVENT: Kind = Kind::namespaced("events.k8s.io", "v1", "Event", "events");
 pub const ENDPOINT_SLICE: Kind = Kind::namespaced("discovery.k8s.io", "v1", "EndpointSlice", "endpointslices");
+pub const LEASE: Kind = Kind::namespaced("coordination.k8s.io", "v1", "Lease", "leases");
 pub const HPA: Kind = Kind::namespaced("autoscaling", "v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers");
 pub const HTTP_ROUTE: Kind = Kind::namespaced("gateway.networking.k8s.io", "v1", "HTTPRoute", "httproutes");
 pub const GRPC_ROUTE: Kind = Kind::namespaced("gateway.networking.k8s.io", "v1", "GRPCRoute", "grpcroutes");

@@ -30,6 +30,7 @@ const REQUEST_LIMIT: Duration = Duration::from_secs(5);
 #[derive(Clone)]
 pub struct Live {
     client: Client,
+    limit: Duration,
     metrics: Arc<Metrics>,
     unserved: Arc<Unserved>,
 }
@@ -42,9 +43,14 @@ enum Answer {
 
 impl Live {
     /// A cluster that never repeats a request by itself.
-    pub fn new(mut config: Config, metrics: Arc<Metrics>) -> Result<Self, kube::Error> {
+    pub fn new(config: Config, metrics: Arc<Metrics>) -> Result<Self, kube::Error> {
+        Self::with_limit(config, metrics, REQUEST_LIMIT)
+    }
+
+    /// The same with a limit of its own for each request, and connections of its own.
+    pub fn with_limit(mut config: Config, metrics: Arc<Metrics>, limit: Duration) -> Result<Self, kube::Error> {
         config.default_retry = false;
-        Ok(Self { client: Client::try_from(config)?, metrics, unserved: Arc::default() })
+        Ok(Self { client: Client::try_from(config)?, limit, metrics, unserved: Arc::default() })
     }
 
     async fn send<T: DeserializeOwned>(
@@ -52,11 +58,11 @@ impl Live {
         request: Result<http::Request<Vec<u8>>, RequestError>,
     ) -> Result<T, Answer> {
         let request = request.map_err(|error| Answer::Lost(error.to_string()))?;
-        match tokio::time::timeout(REQUEST_LIMIT, self.client.request(request)).await {
+        match tokio::time::timeout(self.limit, self.client.request(request)).await {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(kube::Error::Api(status))) => Err(Answer::Said(status)),
             Ok(Err(error)) => Err(Answer::Lost(chain(&error))),
-            Err(_) => Err(Answer::Lost(format!("no answer within {} s", REQUEST_LIMIT.as_secs()))),
+            Err(_) => Err(Answer::Lost(format!("no answer within {} s", self.limit.as_secs()))),
         }
     }
 

@@ -50,6 +50,7 @@ pub struct Metrics {
     transitions: Family<Labels, Counter>,
     events_dropped: Counter,
     watch_errors: Family<Labels, Counter>,
+    leader: Gauge,
 }
 
 impl Default for Metrics {
@@ -68,6 +69,7 @@ impl Default for Metrics {
             transitions: Family::default(),
             events_dropped: Counter::default(),
             watch_errors: Family::default(),
+            leader: Gauge::default(),
         };
         metrics.register();
         metrics
@@ -87,9 +89,10 @@ impl Metrics {
         registry.register("api_writes", "Writes to the API server", api_writes.clone());
         registry.register("laws_broken", "Decisions withheld because a law forbids them", laws_broken.clone());
         registry.register("transitions", "Transitions of Rollouts, by reason", transitions.clone());
-        let Self { registry, events_dropped, watch_errors, .. } = self;
+        let Self { registry, events_dropped, watch_errors, leader, .. } = self;
         registry.register("events_dropped", "Events not written for lack of room or an answer", events_dropped.clone());
         registry.register("watch_errors", "Errors of watches, by kind", watch_errors.clone());
+        registry.register("leader", "1 if this process leads, and so writes", leader.clone());
     }
 
     /// The text that a Prometheus server reads.
@@ -129,6 +132,11 @@ impl Metrics {
 
     pub fn watch_error(&self, kind: &str) {
         self.watch_errors.get_or_create(&vec![("kind", kind.into())]).inc();
+    }
+
+    /// Whether this process leads.
+    pub fn leads(&self, leads: bool) {
+        self.leader.set(i64::from(leads));
     }
 
     /// Shows what the last pass over a Rollout saw.

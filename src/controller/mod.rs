@@ -1,8 +1,10 @@
 //! The shell: observe, act, report, and the wiring. The only place with I/O on the cluster, and no policy.
 
 mod act;
+mod authority;
 mod cluster;
 mod documents;
+mod duty;
 mod evaluate;
 mod events;
 #[cfg(test)]
@@ -10,6 +12,7 @@ mod fake;
 mod gather;
 mod index;
 mod key;
+mod lease;
 mod live;
 mod memory;
 mod metrics;
@@ -33,7 +36,9 @@ mod worker;
 mod write_site;
 
 pub use cluster::*;
+pub use duty::on_duty;
 pub use key::Key;
+pub use lease::{Elector, Fenced, LEASE_REQUEST_LIMIT, Leadership, Lost, Place, identity};
 pub use live::Live;
 pub use metrics::{Gauges, Metrics};
 pub use moment::Moment;
@@ -45,6 +50,7 @@ pub use worker::{WORKERS, work};
 pub use write_site::WriteSite;
 
 use act::{ABORT_PATIENCE, Site, dry_run, refuse_orphans, status_patch};
+use authority::may_act;
 use documents::Documents;
 pub use evaluate::{Evaluators, Providers, Servers};
 pub use events::{Events, Outbox};

@@ -9,22 +9,22 @@ use serde_json::Value;
 #[cfg(feature = "mutants")]
 use super::mutation;
 use super::{
-    ABORT_PATIENCE, Cluster, ClusterError, Documents, Evaluation, Evaluators, Events, Key, Memories, Memory, Metrics,
-    Moment, Observation, Outcome, Pace, ROLLOUT, Runtime, Site, WriteSite, dry_run, gather, observe, open_run,
-    refuse_orphans, report, settle, status_patch,
+    ABORT_PATIENCE, Cluster, ClusterError, Documents, Evaluation, Evaluators, Events, Fenced, Key, Leadership,
+    Memories, Memory, Metrics, Moment, Observation, Outcome, Pace, ROLLOUT, Runtime, Site, WriteSite, dry_run, gather,
+    may_act, observe, open_run, refuse_orphans, report, settle, status_patch,
 };
 use crate::{
     engine::{Decision, RunWrite, World, decide, laws},
     workload::object::text,
 };
 
-/// The epoch of a process without an election: there is only one writer.
-const EPOCH: i64 = 1;
 /// The next look after a pass that wrote something: the cluster has had a moment to answer.
 const AFTER_WRITES: Duration = Duration::from_millis(200);
 /// The next look at answered actions whose Rollout does not exist.
 const ORPHANS_LOOK: Duration = Duration::from_secs(3_600);
 const FIRST_RETRY: Duration = Duration::from_millis(50);
+/// The next look while the Lease is asked who leads.
+const CONTESTED: Duration = Duration::from_millis(250);
 /// The longest wait after errors: an abort must not wait much longer than the API server is away.
 const LAST_RETRY: Duration = Duration::from_secs(5);
 
@@ -33,6 +33,7 @@ pub struct Shell {
     pub cluster: Arc<dyn Cluster>,
     pub metrics: Arc<Metrics>,
     pub runtime: Arc<dyn Runtime>,
+    pub leadership: Arc<Leadership>,
     events: Events,
     evaluators: Evaluators,
     memories: Memories,
@@ -40,14 +41,18 @@ pub struct Shell {
 }
 
 impl Shell {
+    /// Writes go to the cluster only while this process leads.
     pub fn new(
         cluster: Arc<dyn Cluster>,
         metrics: Arc<Metrics>,
         events: Events,
         evaluators: Evaluators,
         runtime: Arc<dyn Runtime>,
+        leadership: Arc<Leadership>,
     ) -> Self {
-        Self { cluster, metrics, runtime, events, evaluators, memories: Memories::default(), pace: Pace::default() }
+        let cluster = Arc::new(Fenced::new(cluster, leadership.clone()));
+        let (memories, pace) = (Memories::default(), Pace::default());
+        Self { cluster, metrics, runtime, leadership, events, evaluators, memories, pace }
     }
 
     fn forget(&self, key: &Key) {
@@ -83,16 +88,21 @@ pub async fn reconcile(shell: &Shell, key: &Key, now: Moment) -> Option<Duration
 }
 
 async fn pass(shell: &Shell, key: &Key, rollout: Value, memory: &mut Memory, now: &Moment) -> Duration {
-    let evidence = shell.evaluators.latest(key);
+    let (epoch, evidence) = (shell.leadership.epoch(), shell.evaluators.latest(key));
     let gathered = match gather(&*shell.cluster, rollout).await {
         Ok(gathered) => gathered,
         Err(error) => return failed(shell, key, memory, "observe", &error),
     };
     let view = evidence.as_ref().map(|evidence| evidence.view.clone());
-    let Observation { mut world, mut documents, evaluation } = match observe(gathered, memory, now, EPOCH, view) {
+    let Observation { mut world, mut documents, evaluation } = match observe(gathered, memory, now, epoch, view) {
         Ok(observation) => observation,
         Err(error) => return failed(shell, key, memory, "observe", &error),
     };
+    match may_act(&*shell.cluster, &shell.leadership, &mut world).await {
+        Ok(true) => {}
+        Ok(false) => return CONTESTED,
+        Err(error) => return failed(shell, key, memory, "observe", &error),
+    }
     ask_again(shell, &mut world, &documents, memory, now).await;
     #[cfg(feature = "mutants")]
     mutation::of_world(&mut world);

@@ -59,6 +59,19 @@ impl Queue {
         self.changed.notify_waiters();
     }
 
+    /// Waits until no pass is under way.
+    pub async fn drained(&self) {
+        loop {
+            let changed = self.changed.notified();
+            tokio::pin!(changed);
+            changed.as_mut().enable();
+            if self.lock().running.is_empty() {
+                return;
+            }
+            changed.await;
+        }
+    }
+
     /// Hands out nothing more.
     pub fn close(&self) {
         self.lock().closed = true;

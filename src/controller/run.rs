@@ -1,20 +1,21 @@
 //! The controller's wiring: arguments, client, watches, workers, shutdown. No policy.
 
-use std::{io::IsTerminal, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+use std::{io::IsTerminal, net::SocketAddr, path::PathBuf, sync::Arc};
 
 use kube::{
     Client, Config,
     config::{KubeConfigOptions, Kubeconfig},
 };
-use tokio::{net::TcpListener, sync::watch, task::JoinSet};
-
-use super::{
-    Evaluators, Events, Health, Index, Live, Machine, Metrics, Queue, Runtime, Servers, Shell, Triggers, WORKERS,
-    serve::serve, work,
+use tokio::{
+    net::TcpListener,
+    signal::unix::{Signal, SignalKind, signal},
+    sync::watch,
 };
 
-/// Time for passes to finish their writes when the process is told to stop.
-const SHUTDOWN_LIMIT: Duration = Duration::from_secs(5);
+use super::{
+    Elector, Evaluators, Events, Health, Index, LEASE_REQUEST_LIMIT, Leadership, Live, Lost, Machine, Metrics, Place,
+    Queue, Runtime, Servers, Shell, Triggers, WORKERS, identity, on_duty, serve::serve,
+};
 
 /// How the controller is started.
 #[derive(Clone, Debug)]
@@ -25,6 +26,8 @@ pub struct Args {
     pub context: Option<String>,
     /// Work in this namespace only; None: in all.
     pub namespace: Option<String>,
+    /// The Lease by which one of several processes leads; None: there is only this process.
+    pub lease: Option<Place>,
     /// Address for metrics and probes.
     pub listen: SocketAddr,
     /// Log in JSON.
@@ -45,9 +48,11 @@ pub enum RunError {
     Listen { address: SocketAddr, source: std::io::Error },
     #[error("failed to await signals")]
     Signal(#[from] std::io::Error),
+    #[error(transparent)]
+    Lost(#[from] Lost),
 }
 
-/// Runs the controller until SIGTERM or SIGINT.
+/// Runs the controller until SIGTERM or SIGINT, or until it has lost its lease.
 pub async fn run(args: Args) -> Result<(), RunError> {
     start_log(args.json_log, &args.log_filter);
     // An error only says that somebody was first: then there is a provider.
@@ -57,10 +62,20 @@ pub async fn run(args: Args) -> Result<(), RunError> {
     let health = Arc::new(Health::default());
     let runtime: Arc<dyn Runtime> = Arc::new(Machine::default());
     let queue = Arc::new(Queue::new(runtime.clone()));
+    let (leadership, elector) = match args.lease {
+        None => (Arc::new(Leadership::alone(runtime.clone())), None),
+        Some(place) => {
+            let leadership = Arc::new(Leadership::candidate(runtime.clone()));
+            let cluster = Arc::new(Live::with_limit(config.clone(), metrics.clone(), LEASE_REQUEST_LIMIT)?);
+            let (runtime, metrics) = (runtime.clone(), metrics.clone());
+            let elector = Elector::new(cluster, place, identity(), runtime, leadership.clone(), metrics);
+            (leadership, Some(elector))
+        }
+    };
     let cluster = Arc::new(Live::new(config.clone(), metrics.clone())?);
     let (events, outbox) = Events::new(metrics.clone());
     let evaluators = Evaluators::new(queue.clone(), runtime.clone(), Arc::new(Servers));
-    let shell = Arc::new(Shell::new(cluster.clone(), metrics.clone(), events, evaluators, runtime));
+    let shell = Arc::new(Shell::new(cluster, metrics.clone(), events, evaluators, runtime, leadership));
 
     let listener =
         TcpListener::bind(args.listen).await.map_err(|source| RunError::Listen { address: args.listen, source })?;
@@ -68,7 +83,7 @@ pub async fn run(args: Args) -> Result<(), RunError> {
     let mut until = stopped.clone();
     let ended = async move { while !*until.borrow_and_update() && until.changed().await.is_ok() {} };
     let server = tokio::spawn(serve(listener, metrics.clone(), health.clone(), ended));
-    let sender = tokio::spawn(outbox.send(cluster));
+    let sender = tokio::spawn(outbox.send(shell.cluster.clone()));
     let triggers = Triggers {
         client: Client::try_from(config)?,
         namespace: args.namespace,
@@ -78,24 +93,18 @@ pub async fn run(args: Args) -> Result<(), RunError> {
         health,
     };
     let watches = triggers.start();
-    let mut workers = JoinSet::new();
-    for _ in 0..WORKERS {
-        workers.spawn(work(shell.clone(), queue.clone()));
-    }
+    let mut signals = Signals::new()?;
     tracing::info!(address = %args.listen, "the controller has started");
-
-    signalled().await?;
-    tracing::info!("the controller stops");
-    drop(watches);
-    queue.close();
-    let finished = async { while workers.join_next().await.is_some() {} };
-    if tokio::time::timeout(SHUTDOWN_LIMIT, finished).await.is_err() {
-        tracing::warn!("passes were cut off after {} s", SHUTDOWN_LIMIT.as_secs());
-    }
+    let told = async {
+        signals.come().await;
+        tracing::info!("the controller stops");
+        drop(watches);
+    };
+    let ending = on_duty(elector, shell, queue, WORKERS, told).await;
     let _ = stop.send(true);
     sender.abort();
     server.abort();
-    Ok(())
+    Ok(ending?)
 }
 
 async fn config(kubeconfig: Option<PathBuf>, context: Option<String>) -> Result<Config, RunError> {
@@ -119,10 +128,18 @@ fn start_log(json: bool, filter: &str) {
     let _ = if json { log.json().try_init() } else { log.try_init() };
 }
 
-async fn signalled() -> Result<(), std::io::Error> {
-    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
-    tokio::select! {
-        interrupted = tokio::signal::ctrl_c() => interrupted,
-        _ = terminate.recv() => Ok(()),
+/// What tells a process to end.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn new() -> Result<Self, std::io::Error> {
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    async fn come(&mut self) {
+        tokio::select! { _ = self.terminate.recv() => {}, _ = self.interrupt.recv() => {} }
     }
 }

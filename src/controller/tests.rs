@@ -1,6 +1,7 @@
 //! The shell against a small cluster in memory: what a failed read, a conflict and a refused write lead to.
 
 mod baseline;
+mod leaders;
 mod policies;
 
 use std::{
@@ -362,7 +363,8 @@ fn shell(fake: &Arc<Fake>) -> Shell {
     let (events, _) = Events::new(metrics.clone());
     let runtime: Arc<dyn Runtime> = Arc::new(Machine::default());
     let evaluators = Evaluators::new(Arc::new(Queue::new(runtime.clone())), runtime.clone(), Arc::new(Servers));
-    Shell::new(fake.clone(), metrics, events, evaluators, runtime)
+    let leadership = Arc::new(super::Leadership::alone(runtime.clone()));
+    Shell::new(fake.clone(), metrics, events, evaluators, runtime, leadership)
 }
 
 #[tokio::test]

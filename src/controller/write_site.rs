@@ -52,11 +52,16 @@ pub enum WriteSite {
     /// The run that a RolloutAction belongs to.
     ActionOwner,
     ActionDelete,
+    /// The mark on a route or a Service gets the epoch of a new leader.
+    Seal,
+    LeaseCreate,
+    /// The Lease acquired, renewed or given back.
+    LeaseWrite,
     Event,
 }
 
 impl WriteSite {
-    pub const ALL: [Self; 31] = [
+    pub const ALL: [Self; 34] = [
         Self::Finalizer,
         Self::Replicas,
         Self::RolloutStatus,
@@ -87,6 +92,9 @@ impl WriteSite {
         Self::ActionOutcome,
         Self::ActionOwner,
         Self::ActionDelete,
+        Self::Seal,
+        Self::LeaseCreate,
+        Self::LeaseWrite,
         Self::Event,
     ];
 }

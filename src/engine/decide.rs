@@ -2,7 +2,7 @@
 
 use super::{
     Action, Decision, Draft, RunView, RunWrite, World, active::Active, project::Situation, project::last_proven,
-    records, rest, restore, retire, start, stepping,
+    records, rest, restore, retire, seal, start, stepping,
 };
 use crate::api::{Phase, Reason, RolloutRunStatus, RunOutcome, RunPhase, is_run_of, recorded_as, revision_of_run};
 
@@ -61,13 +61,12 @@ fn is_over(status: &RolloutRunStatus) -> bool {
 /// A pass over an unfinished run, and what of its record is to be written.
 fn active(world: &World, draft: &mut Draft, run: &RunView, recorded: bool) -> Situation {
     let mut state = Active::new(world, run, run.status.clone().unwrap_or_default());
+    let is_newly_led = seal::seal(&mut state, draft);
     if world.rollout.spec.as_ref().is_ok_and(|spec| spec.replicas.is_none()) && !world.rollout.deleting {
         draft.act(Action::WriteReplicas { replicas: state.full });
     }
     if run.status.is_none() {
         begin(&mut state);
-    } else if state.status.epoch < world.epoch {
-        state.status.epoch = world.epoch;
     }
     if let Some(evidence) = &world.evidence {
         state.status.evidence = Some(evidence.record.clone());
@@ -87,10 +86,11 @@ fn active(world: &World, draft: &mut Draft, run: &RunView, recorded: bool) -> Si
     }
     let before = run.status.as_ref();
     if recorded && before != Some(&state.status) {
-        let written = state.moved || state.ended || before.is_none() || run.unwritten_millis >= UNWRITTEN_MILLIS;
+        let transition = state.moved || state.ended || is_newly_led;
+        let written = transition || before.is_none() || run.unwritten_millis >= UNWRITTEN_MILLIS;
         let (name, status) = (run.name.clone(), Box::new(state.status));
         draft.run = Some(if written {
-            RunWrite::Status { name, status, transition: state.moved || state.ended }
+            RunWrite::Status { name, status, transition }
         } else {
             RunWrite::Remember { name, status }
         });
@@ -101,7 +101,6 @@ fn active(world: &World, draft: &mut Draft, run: &RunView, recorded: bool) -> Si
 /// A run without a status has not started, unless the cluster shows that it had: then its state was lost.
 fn begin(state: &mut Active) {
     let world = state.world;
-    state.status.epoch = world.epoch;
     let marks = world.services.iter().filter_map(|service| service.state.known()?.run.as_deref());
     let marks = marks.chain(world.routes.iter().filter_map(|route| route.state.known()?.run.as_deref()));
     let mut marks = marks.collect::<Vec<_>>().into_iter();

@@ -27,7 +27,7 @@ pub struct Decision {
 pub enum RunWrite {
     /// Create the run: the lock. It has no status yet.
     Create { name: String, spec: Box<RolloutRunSpec> },
-    /// Write the status: a transition, or credits and evidence worth keeping.
+    /// Write the status: a transition or a new leader's epoch, which cannot wait, or credits and evidence worth keeping.
     Status { name: String, status: Box<RolloutRunStatus>, transition: bool },
     /// Nothing to write: keep the credits and the evidence in memory.
     Remember { name: String, status: Box<RolloutRunStatus> },
@@ -104,6 +104,12 @@ pub enum Action {
         baseline: Option<Revision>,
         total: u32,
         edit: RouteEdit,
+    },
+    /// Write this leader's epoch into the run's mark on a Service or a route, and nothing else.
+    Seal {
+        kind: String,
+        name: String,
+        run: String,
     },
     /// Create the preview Service, or let it select another revision.
     Preview {

@@ -46,6 +46,7 @@ pub fn laws(world: &World, decision: &Decision) -> Vec<Broken> {
     let mut broken: Vec<Broken> = found.collect();
     broken.extend(of_state.iter().filter_map(|law| law(&case)));
     broken.extend(intents_once(decision));
+    broken.extend(sealed_first(&case, decision));
     broken
 }
 
@@ -273,4 +274,27 @@ fn intents_once(decision: &Decision) -> Option<Broken> {
         .collect();
     let twice = names.iter().enumerate().find(|(index, name)| names[..*index].contains(name));
     twice.and_then(|(_, name)| broken("S13", format!("RolloutAction {name} would be answered twice")))
+}
+
+/// S9: nothing is done in an older epoch than the newest, and nothing to a run before its record and its marks are in this one.
+fn sealed_first(case: &Case, decision: &Decision) -> Option<Broken> {
+    let (world, run) = (case.world, case.run?);
+    let is_seal = |action: &&Action| matches!(action, Action::Seal { .. });
+    let acts = decision.actions.iter().any(|action| {
+        matches!(action, Action::Route { .. } | Action::Pin { .. } | Action::Share { .. } | Action::Scale { .. })
+    });
+    if !acts {
+        return None;
+    }
+    let newest = world.runs.iter().filter_map(|run| run.status.as_ref()).map(|status| status.epoch).max().unwrap_or(0);
+    if newest > world.epoch {
+        return broken("S9", format!("a leader of epoch {} acts on records of epoch {newest}", world.epoch));
+    }
+    if case.after.is_some_and(|status| status.epoch < world.epoch) {
+        return broken("S9", format!("{} is acted on before its record has epoch {}", run.name, world.epoch));
+    }
+    let sealed = decision.actions.iter().take_while(is_seal).count();
+    let marked_before = world.unsealed(&run.name).len();
+    (sealed < marked_before)
+        .then(|| broken("S9", format!("{sealed} of {marked_before} marks of {} are sealed first", run.name)))?
 }

@@ -58,7 +58,7 @@ pub struct World {
     pub elapsed_millis: u64,
     /// How long each fact of the last decision has held without a break, in milliseconds; 0 for a new one.
     pub held: BTreeMap<Fact, u64>,
-    /// The leader's epoch.
+    /// The leader's epoch: no record and no mark of a newer one may stand.
     pub epoch: i64,
     pub rollout: RolloutView,
     /// The template that the spec asks for.
@@ -210,8 +210,10 @@ pub struct ServiceView {
 pub struct ServiceState {
     /// The revision in the added selector key.
     pub pin: Option<Revision>,
-    /// The annotation `tidegate.io/run`.
+    /// The run that the annotation `tidegate.io/run` names.
     pub run: Option<String>,
+    /// The epoch in that mark; 0 without one.
+    pub epoch: i64,
     /// Ready endpoints by revision, smallest over the ports a managed rule names.
     pub ready: BTreeMap<Revision, u32>,
     /// All endpoints by revision, ready or not, terminating ones too.
@@ -240,8 +242,10 @@ pub struct RouteView {
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct RouteState {
-    /// The annotation `tidegate.io/run`.
+    /// The run that the annotation `tidegate.io/run` names.
     pub run: Option<String>,
+    /// The epoch in that mark; 0 without one.
+    pub epoch: i64,
     /// How the canary's refs stand in the managed rules.
     pub canary: CanaryRefs,
     /// How the baseline's refs stand in them; None: no rule has one.

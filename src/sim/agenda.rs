@@ -59,6 +59,13 @@ pub enum Event {
     Sync,
     /// A controller process starts.
     Start,
+    /// A controller process is stopped, and goes on.
+    Pause {
+        process: Process,
+    },
+    Resume {
+        process: Process,
+    },
     Person {
         deed: Deed,
     },

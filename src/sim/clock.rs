@@ -7,7 +7,7 @@
 
 use std::{
     cmp::Reverse,
-    collections::{BinaryHeap, VecDeque},
+    collections::{BTreeMap, BinaryHeap, VecDeque},
     pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll, Wake, Waker},
@@ -124,20 +124,25 @@ pub struct ProcessRuntime {
     pub clock: Clock,
     pub process: Process,
     pub begun: Millis,
+    /// Milliseconds that its wall clock is ahead.
+    pub offset: i64,
+    /// Speed of its monotonic clock, per mille of true time.
+    pub rate: u64,
 }
 
 impl Runtime for ProcessRuntime {
     fn elapsed(&self) -> Duration {
-        Duration::from_millis(self.clock.now().saturating_sub(self.begun))
+        Duration::from_millis(self.clock.now().saturating_sub(self.begun) * self.rate / 1_000)
     }
 
     fn now(&self) -> Timestamp {
-        let millis = EPOCH_SECONDS * 1_000 + i64::try_from(self.clock.now()).unwrap_or(0);
+        let millis = EPOCH_SECONDS * 1_000 + i64::try_from(self.clock.now()).unwrap_or(0) + self.offset;
         Timestamp::from_millisecond(millis).unwrap_or_default()
     }
 
     fn sleep(&self, time: Duration) -> BoxFuture<'static, ()> {
-        Box::pin(self.clock.sleep(u64::try_from(time.as_millis()).unwrap_or(Millis::MAX)))
+        let millis = u64::try_from(time.as_millis()).unwrap_or(Millis::MAX);
+        Box::pin(self.clock.sleep(millis.saturating_mul(1_000).div_ceil(self.rate)))
     }
 
     fn spawn(&self, task: BoxFuture<'static, ()>) {
@@ -172,11 +177,23 @@ pub struct Executor {
     clock: Clock,
     tasks: Vec<Option<Task>>,
     ready: Ready,
+    /// Processes that are stopped, and their tasks that would run.
+    paused: BTreeMap<Process, Vec<usize>>,
 }
 
 impl Executor {
     pub fn new(clock: Clock) -> Self {
-        Self { clock, tasks: Vec::new(), ready: Ready::default() }
+        Self { clock, tasks: Vec::new(), ready: Ready::default(), paused: BTreeMap::new() }
+    }
+
+    /// Nothing of the process runs until it is resumed.
+    pub fn pause(&mut self, process: Process) {
+        self.paused.entry(process).or_default();
+    }
+
+    pub fn resume(&mut self, process: Process) {
+        let waiting = self.paused.remove(&process).unwrap_or_default();
+        self.ready.lock().unwrap_or_else(PoisonError::into_inner).extend(waiting);
     }
 
     /// Runs one task that is ready; false: none is.
@@ -185,6 +202,10 @@ impl Executor {
         let next = self.ready.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
         let Some(id) = next else { return false };
         if let Some(task) = &mut self.tasks[id] {
+            if let Some(waiting) = self.paused.get_mut(&task.process) {
+                waiting.push(id);
+                return true;
+            }
             let waker = task.waker.clone();
             if task.future.as_mut().poll(&mut Context::from_waker(&waker)).is_ready() {
                 self.tasks[id] = None;
@@ -215,6 +236,7 @@ impl Executor {
     /// The process is killed: its tasks are dropped where they stand.
     pub fn kill(&mut self, process: Process) {
         self.adopt();
+        self.paused.remove(&process);
         for slot in &mut self.tasks {
             if slot.as_ref().is_some_and(|task| task.process == process) {
                 *slot = None;
@@ -243,7 +265,7 @@ mod tests {
     use super::*;
 
     fn runtime(clock: &Clock, process: Process) -> ProcessRuntime {
-        ProcessRuntime { clock: clock.clone(), process, begun: 0 }
+        ProcessRuntime { clock: clock.clone(), process, begun: 0, offset: 0, rate: 1_000 }
     }
 
     /// Runs until nothing is left to wait for.
@@ -290,5 +312,26 @@ mod tests {
         executor.kill(0);
         run(&mut executor);
         assert_eq!(*said.lock().unwrap(), [1]);
+    }
+    #[test]
+    fn a_paused_process_goes_on_where_it_stood_and_a_skewed_clock_goes_at_its_own_speed() {
+        let (clock, said) = (Clock::default(), Arc::new(Mutex::new(Vec::new())));
+        let mut executor = Executor::new(clock.clone());
+        for (process, rate) in [(0, 1_000), (1, 2_000)] {
+            let runtime = ProcessRuntime { clock: clock.clone(), process, begun: 0, offset: 3_600_000, rate };
+            let (sleep, said, clock) = (runtime.sleep(Duration::from_secs(10)), said.clone(), clock.clone());
+            assert_eq!(runtime.now().to_string(), "2026-01-01T01:00:00Z");
+            runtime.spawn(Box::pin(async move {
+                sleep.await;
+                said.lock().unwrap().push((process, clock.now()));
+            }));
+        }
+        assert!(executor.step());
+        executor.pause(0);
+        run(&mut executor);
+        executor.advance(60_000);
+        executor.resume(0);
+        run(&mut executor);
+        assert_eq!(*said.lock().unwrap(), [(1, 5_000), (0, 60_000)]);
     }
 }

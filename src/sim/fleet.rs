@@ -3,10 +3,12 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use serde_json::Value;
+use tokio::sync::Notify;
 
 use super::{
     agenda::Event,
     clock::{Clock, Process, ProcessRuntime},
+    leaders::identity,
     link::Link,
     prometheus::Servers,
     world::{Shared, World},
@@ -14,8 +16,8 @@ use super::{
 use crate::{
     api::ROLLOUT_LABEL,
     controller::{
-        ACTION, DEBOUNCE, EVENT, Evaluators, Events, Index, Key, Kind, Metrics, Queue, ROLLOUT, RUN, Runtime,
-        SERVICE_NAME_LABEL, Shell, work,
+        ACTION, DEBOUNCE, EVENT, Elector, Evaluators, Events, Index, Key, Kind, LEASE, Leadership, Lost, Metrics,
+        Queue, ROLLOUT, RUN, Runtime, SERVICE_NAME_LABEL, Shell, on_duty, work,
     },
     workload::object::{self, text},
 };
@@ -23,21 +25,25 @@ use crate::{
 /// Passes at once in one simulated process.
 const WORKERS: usize = 2;
 
-/// What a watch tells a process that is up.
+/// What a process that is up hears from outside.
 #[derive(Clone)]
 pub struct Ears {
     index: Arc<Index>,
     queue: Arc<Queue>,
+    /// SIGTERM.
+    stop: Arc<Notify>,
 }
 
 /// Starts a process, as after a restart: it lists everything first.
 pub fn start(world: &Shared, clock: &Clock) -> Process {
-    let process = {
+    let (process, elects, offset, rate) = {
         let mut world = world.lock();
         world.processes.push(None);
-        world.processes.len() - 1
+        let (offset, rate) = world.skew();
+        (world.processes.len() - 1, world.habits.candidates.count > 0, offset, rate)
     };
-    let runtime: Arc<dyn Runtime> = Arc::new(ProcessRuntime { clock: clock.clone(), process, begun: clock.now() });
+    let begun = clock.now();
+    let runtime: Arc<dyn Runtime> = Arc::new(ProcessRuntime { clock: clock.clone(), process, begun, offset, rate });
     let link = Arc::new(Link { world: world.clone(), clock: clock.clone(), process });
     let queue = Arc::new(Queue::new(runtime.clone()));
     let metrics = Arc::new(Metrics::default());
@@ -46,18 +52,48 @@ pub fn start(world: &Shared, clock: &Clock) -> Process {
     let evaluators = Evaluators::new(queue.clone(), runtime.clone(), providers);
     #[cfg(feature = "mutants")]
     let link = Arc::new(super::mutants::Line::new(link));
-    let shell = Arc::new(Shell::new(link.clone(), metrics, events, evaluators, runtime.clone()));
-    for _ in 0..WORKERS {
-        runtime.spawn(Box::pin(work(shell.clone(), queue.clone())));
+    let stands: fn(Arc<dyn Runtime>) -> Leadership = if elects { Leadership::candidate } else { Leadership::alone };
+    let leadership = Arc::new(stands(runtime.clone()));
+    let shell = Shell::new(link.clone(), metrics.clone(), events, evaluators, runtime.clone(), leadership.clone());
+    let shell = Arc::new(shell);
+    let stop = Arc::new(Notify::new());
+    if elects {
+        world.lock().leaders.started(process, rate);
+        let place = world.lock().lease();
+        let elector = Elector::new(link, place, identity(process), runtime.clone(), leadership, metrics);
+        runtime.spawn(Box::pin(in_turn(world.clone(), process, elector, shell.clone(), queue.clone(), stop.clone())));
+    } else {
+        for _ in 0..WORKERS {
+            runtime.spawn(Box::pin(work(shell.clone(), queue.clone())));
+        }
     }
-    runtime.spawn(Box::pin(outbox.send(link)));
-    let ears = Ears { index: Arc::new(Index::default()), queue };
+    runtime.spawn(Box::pin(outbox.send(shell.cluster.clone())));
+    let ears = Ears { index: Arc::new(Index::default()), queue, stop };
     let mut world = world.lock();
     for rollout in world.server.list(ROLLOUT, "", "") {
         ears.hear(ROLLOUT, &rollout, Some(&rollout));
     }
     world.processes[process] = Some(ears);
     process
+}
+
+/// A candidate's life. Its end is the process's, and another is started in its place.
+async fn in_turn(
+    world: Shared,
+    process: Process,
+    elector: Elector,
+    shell: Arc<Shell>,
+    queue: Arc<Queue>,
+    stop: Arc<Notify>,
+) {
+    let ending = on_duty(Some(elector), shell, queue, WORKERS, stop.notified()).await;
+    let mut world = world.lock();
+    world.note(match ending {
+        Ok(()) => "a process ends in order".to_owned(),
+        Err(Lost::Deadline { .. }) => "a leader ends at its renew deadline".to_owned(),
+        Err(Lost::Taken { .. }) => "a leader ends because another leads".to_owned(),
+    });
+    world.killed.push(process);
 }
 
 impl Ears {
@@ -67,7 +103,7 @@ impl Ears {
         let affected = match (kind, after) {
             (ROLLOUT, Some(after)) => self.index.update(&key, after),
             (ROLLOUT, None) => self.index.remove(&key),
-            (EVENT, _) | (RUN, Some(_)) => return,
+            (EVENT | LEASE, _) | (RUN, Some(_)) => return,
             (ACTION, Some(after)) if text(after, "/status/outcome").is_none() => {
                 text(after, "/spec/rollout").map(|rollout| Key::new(&key.namespace, rollout)).into_iter().collect()
             }
@@ -87,6 +123,12 @@ fn labels(document: &Value) -> BTreeMap<String, String> {
 }
 
 impl World {
+    pub(super) fn terminate_process(&self, process: Process) {
+        if let Some(ears) = &self.processes[process] {
+            ears.stop.notify_one();
+        }
+    }
+
     /// Plans who hears of a commit, and when.
     pub(super) fn announce(&mut self, commit: usize) {
         let faults = self.habits.faults;

@@ -15,7 +15,8 @@ use super::{
 };
 use crate::{
     api::FIELD_MANAGER,
-    controller::{Cluster, ClusterError, Kind, Patch, WriteSite},
+    controller::{Cluster, ClusterError, Kind, LEASE, Patch, WriteSite},
+    workload::object::text,
 };
 
 /// At which side of a write a process is killed.
@@ -53,14 +54,22 @@ impl Link {
     async fn write<T>(
         &self,
         site: WriteSite,
+        kind: Kind,
         object: String,
         perform: impl FnOnce(&mut World, &Writer) -> Result<T, ClusterError> + Send,
     ) -> Result<T, ClusterError> {
-        let (fate, there, back) = self.world.lock().fate(site);
+        let (fate, there, back) = {
+            let mut world = self.world.lock();
+            world.sends(self.process, kind);
+            world.fate(site)
+        };
         if fate == Fate::Killed(Moment::BeforeSend) {
             return self.killed().await;
         }
         self.clock.sleep(there).await;
+        if self.is_cut_off(kind) {
+            return Err(ClusterError::Unavailable { object, message: "the request timed out".into() });
+        }
         match fate {
             Fate::Conflict => return Err(ClusterError::Conflict { object }),
             Fate::Refused => return Err(ClusterError::Unavailable { object, message: "too many requests".into() }),
@@ -70,6 +79,7 @@ impl Link {
             let mut world = self.world.lock();
             let writer = Writer::new(FIELD_MANAGER, &self.clock.text());
             let answer = perform(&mut world, &writer);
+            world.arrived(self.process, kind, answer.as_ref().err());
             world.after_commits();
             answer
         };
@@ -84,19 +94,36 @@ impl Link {
         }
     }
 
-    async fn read<T>(&self, object: String, perform: impl FnOnce(&World) -> T + Send) -> Result<T, ClusterError> {
+    fn is_cut_off(&self, kind: Kind) -> bool {
+        self.world.lock().leaders.is_cut_off(self.process, kind)
+    }
+
+    async fn read<T>(
+        &self,
+        kind: Kind,
+        object: String,
+        perform: impl FnOnce(&World) -> T + Send,
+    ) -> Result<T, ClusterError> {
         let (lost, there, back) = {
             let mut world = self.world.lock();
             let (delay, faults) = (world.habits.request, world.habits.faults);
             (world.chance.happens(faults.unread), world.draw(delay), world.draw(delay))
         };
         self.clock.sleep(there).await;
-        if lost {
+        if lost || self.is_cut_off(kind) {
             return Err(ClusterError::Unavailable { object, message: "the request timed out".into() });
         }
         let answer = perform(&self.world.lock());
         self.clock.sleep(back).await;
         Ok(answer)
+    }
+
+    /// The answer to a write that was sent then has come.
+    fn heard(&self, kind: Kind, sent: Millis, answer: &Value) {
+        if kind == LEASE {
+            let holder = text(answer, "/spec/holderIdentity");
+            self.world.lock().leaders.renewed(self.process, sent, holder);
+        }
     }
 
     /// Nothing of this process runs after this.
@@ -107,6 +134,13 @@ impl Link {
 }
 
 impl World {
+    fn sends(&mut self, process: Process, kind: Kind) {
+        let now = self.clock.now();
+        if let Some(broken) = self.leaders.sends(process, kind, now) {
+            self.oracle.accuse(now, broken);
+        }
+    }
+
     /// What becomes of the next write, and how long its ways take.
     fn fate(&mut self, site: WriteSite) -> (Fate, Millis, Millis) {
         self.writes += 1;
@@ -140,12 +174,12 @@ fn said(kind: Kind, name: &str) -> String {
 #[async_trait]
 impl Cluster for Link {
     async fn get(&self, kind: Kind, namespace: &str, name: &str) -> Result<Option<Value>, ClusterError> {
-        let found = self.read(said(kind, name), |world| world.server.get(kind, namespace, name)).await?;
+        let found = self.read(kind, said(kind, name), |world| world.server.get(kind, namespace, name)).await?;
         Ok(found.map(Arc::unwrap_or_clone))
     }
 
     async fn list(&self, kind: Kind, namespace: &str, selector: &str) -> Result<Vec<Value>, ClusterError> {
-        let found = self.read(kind.plural.into(), |world| world.server.list(kind, namespace, selector)).await?;
+        let found = self.read(kind, kind.plural.into(), |world| world.server.list(kind, namespace, selector)).await?;
         Ok(found.into_iter().map(Arc::unwrap_or_clone).collect())
     }
 
@@ -158,9 +192,12 @@ impl Cluster for Link {
         dry_run: bool,
     ) -> Result<Value, ClusterError> {
         let object = said(kind, crate::workload::object::name(document));
-        let made =
-            self.write(site, object, |world, writer| world.server.create(writer, kind, namespace, document, dry_run));
-        made.await.map(Arc::unwrap_or_clone)
+        let sent = self.clock.now();
+        let made = self
+            .write(site, kind, object, |world, writer| world.server.create(writer, kind, namespace, document, dry_run));
+        let made = made.await.map(Arc::unwrap_or_clone)?;
+        self.heard(kind, sent, &made);
+        Ok(made)
     }
 
     async fn patch(
@@ -174,10 +211,12 @@ impl Cluster for Link {
     ) -> Result<Value, ClusterError> {
         let at = self.clock.now();
         self.world.lock().oracle.see_patch(at, kind, name, patch);
-        let written = self.write(site, said(kind, name), |world, writer| {
+        let written = self.write(site, kind, said(kind, name), |world, writer| {
             world.server.patch(writer, kind, namespace, name, subresource, patch)
         });
-        written.await.map(Arc::unwrap_or_clone)
+        let written = written.await.map(Arc::unwrap_or_clone)?;
+        self.heard(kind, at, &written);
+        Ok(written)
     }
 
     async fn delete(
@@ -188,7 +227,7 @@ impl Cluster for Link {
         name: &str,
         uid: &str,
     ) -> Result<(), ClusterError> {
-        let gone = self.write(site, said(kind, name), |world, writer| {
+        let gone = self.write(site, kind, said(kind, name), |world, writer| {
             world.server.delete(writer, kind, namespace, name, Some(uid))
         });
         match gone.await {

@@ -8,6 +8,7 @@ mod clock;
 mod fleet;
 mod gateway;
 mod habits;
+mod leaders;
 mod link;
 #[cfg(feature = "mutants")]
 pub mod mutants;
@@ -27,6 +28,7 @@ mod world;
 
 pub use clock::{Millis, Process};
 pub use habits::{Delay, Faults, Habits};
+pub use leaders::{Candidates, LeaderDeed};
 pub use link::Moment;
 pub use oracle::{Change, Offence, Oracle};
 pub use people::Deed;

@@ -6,6 +6,7 @@
 mod accepted;
 mod blind;
 mod held;
+mod marks;
 mod mirror;
 mod objects;
 mod pods;
@@ -80,6 +81,11 @@ impl Oracle {
         self.keep(at, vec![blind::patch(kind, name, patch)]);
     }
 
+    /// Takes in a law that was seen to be broken elsewhere than in a document.
+    pub fn accuse(&mut self, at: Millis, found: Broken) {
+        self.keep(at, vec![Some(found)]);
+    }
+
     fn keep(&mut self, at: Millis, verdicts: Verdicts) {
         for found in verdicts.into_iter().flatten() {
             if self.offences.len() < KEPT {
@@ -91,8 +97,10 @@ impl Oracle {
     fn judge(&self, change: &Change) -> Verdicts {
         let mirror = &self.mirror;
         match change.kind {
-            HTTP_ROUTE | GRPC_ROUTE => routes::judge(mirror, change),
-            SERVICE => [objects::service(mirror, change), targets::service(mirror, change)].concat(),
+            HTTP_ROUTE | GRPC_ROUTE => [routes::judge(mirror, change), marks::judge(change)].concat(),
+            SERVICE => {
+                [objects::service(mirror, change), targets::service(mirror, change), marks::judge(change)].concat()
+            }
             DEPLOYMENT => [objects::deployment(mirror, change), pods::deployment(mirror, change)].concat(),
             ROLLOUT => objects::rollout(mirror, change),
             RUN => records::run(mirror, change),

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{clock::Millis, server::Writer, world::World};
+use super::{clock::Millis, leaders::LeaderDeed, server::Writer, world::World};
 use crate::{
     api::{ActionType, REVISION_LABEL, ROLLOUT_LABEL},
     controller::{ACTION, DEPLOYMENT, GRPC_ROUTE, HTTP_ROUTE, Kind, ROLLOUT, RUN, SERVICE},
@@ -81,11 +81,16 @@ pub enum Deed {
     },
     /// A process of the controller is killed.
     Kill,
+    /// The election has trouble.
+    Leader(LeaderDeed),
 }
 
 impl Deed {
     /// The deed without its details.
     pub fn word(&self) -> String {
+        if let Self::Leader(deed) = self {
+            return deed.word().to_owned();
+        }
         let whole = format!("{self:?}");
         whole.split([' ', '{']).next().unwrap_or_default().to_owned()
     }
@@ -135,6 +140,7 @@ impl World {
                 }
             }
             Deed::ResetService { name } => self.write_back(SERVICE, &name, "kubectl-client-side-apply"),
+            Deed::Leader(deed) => self.lead(&deed),
             Deed::Kill => self.killed.extend(self.processes.iter().rposition(Option::is_some)),
         }
     }

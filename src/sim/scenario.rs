@@ -158,7 +158,7 @@ impl Shop {
     pub fn open(&self, seed: u64, habits: Habits, crashes: &[(u64, Moment)]) -> Result<Simulation, String> {
         let mut simulation = self.furnished(seed, habits);
         simulation.world.lock().crashes = crashes.to_vec();
-        simulation.start_controller();
+        simulation.start_controllers();
         let is_open = simulation.run_until(OPENING, |world| phase(world) == "Healthy");
         // The data plane hears of the last pods a moment later.
         let now = simulation.clock.now() + 2_000;

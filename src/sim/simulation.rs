@@ -56,6 +56,14 @@ impl Simulation {
         fleet::start(&self.world, &self.clock)
     }
 
+    /// All that there are to be.
+    pub fn start_controllers(&mut self) {
+        let count = self.world.lock().habits.candidates.count;
+        for _ in 0..count.max(1) {
+            self.start_controller();
+        }
+    }
+
     /// Lets time pass until then, or until `done`.
     pub fn run_until(&mut self, end: Millis, mut done: impl FnMut(&World) -> bool) -> bool {
         loop {
@@ -71,8 +79,11 @@ impl Simulation {
             };
             self.executor.advance(next);
             while let Some(event) = self.happen() {
-                if event == Event::Start {
-                    self.start_controller();
+                match event {
+                    Event::Start => drop(self.start_controller()),
+                    Event::Pause { process } => self.executor.pause(process),
+                    Event::Resume { process } => self.executor.resume(process),
+                    _ => {}
                 }
                 self.bury();
             }

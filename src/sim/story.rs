@@ -2,6 +2,7 @@
 
 use super::{
     habits::Habits,
+    leaders::{Candidates, LeaderDeed},
     link::Moment,
     people::Deed,
     scenario::{IMAGES, ROLLOUT_NAME, ROUTE_NAME, Shop},
@@ -60,6 +61,7 @@ impl Story {
     pub fn all() -> Vec<Self> {
         let mut all = Self::releases();
         all.extend(Self::troubles());
+        all.extend(Self::changes_of_the_leader());
         all
     }
 
@@ -83,6 +85,19 @@ impl Story {
                 brief(),
                 vec![(1, deploy(2)), (12, ask(ActionType::PromoteFull))],
             ),
+        ]
+    }
+
+    /// One of two candidates leads, and then the other.
+    fn changes_of_the_leader() -> Vec<Self> {
+        let change = |name, deed| {
+            let mut story = Self::of(name, brief(), vec![(1, deploy(2)), (14, Deed::Leader(deed))]);
+            story.schedule.habits.candidates = Candidates { count: 2, skewed: false };
+            story
+        };
+        vec![
+            change("the leader is told to end in a step", LeaderDeed::Terminate),
+            change("the leader is stopped for a minute in a step", LeaderDeed::Pause { millis: 60_000 }),
         ]
     }
 

@@ -12,6 +12,7 @@ use super::{
     fleet::Ears,
     gateway::Gateway,
     habits::{Delay, Habits},
+    leaders::{LeaderDeed, Leaders},
     link::Moment,
     oracle::{Change, Oracle},
     people::Deed,
@@ -65,6 +66,7 @@ pub struct World {
     pub sites: BTreeMap<WriteSite, u64>,
     /// Kills that are planned: at which write, counted from 1.
     pub crashes: Vec<(u64, Moment)>,
+    pub leaders: Leaders,
     /// Processes that were killed and are not buried yet.
     pub killed: Vec<Process>,
     pub(super) chance: Chance,
@@ -97,6 +99,7 @@ impl World {
             writes_at: Vec::new(),
             sites: BTreeMap::new(),
             crashes: Vec::new(),
+            leaders: Leaders::default(),
             killed: Vec::new(),
             chance: Chance::new(seed),
             processes: Vec::new(),
@@ -173,7 +176,7 @@ impl World {
         }
     }
 
-    /// Lets the next event happen that is due; false: none is. `Start` is left to the caller.
+    /// Lets the next event happen that is due; None: none is. What concerns processes is left to the caller.
     pub fn happen(&mut self) -> Option<Event> {
         let event = self.agenda.take(self.clock.now())?;
         match &event {
@@ -203,7 +206,7 @@ impl World {
                 self.note(format!("{} {}", deed.word(), self.where_the_run_stands()));
                 self.act(deed.clone());
             }
-            Event::Sync | Event::Start => {}
+            Event::Sync | Event::Start | Event::Pause { .. } | Event::Resume { .. } => {}
         }
         self.after_commits();
         Some(event)
@@ -252,6 +255,7 @@ impl World {
             self.wake_pods(&image);
         }
         let rollout = super::scenario::ROLLOUT_NAME.to_owned();
+        self.lead(&LeaderDeed::Reconnect);
         self.act(Deed::Prometheus { away: false });
         self.act(Deed::Gateway { silent: false });
         self.act(Deed::Pause { rollout: rollout.clone(), paused: false });

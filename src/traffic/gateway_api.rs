@@ -112,8 +112,10 @@ impl Router for GatewayApi {
         let managed = managed(document, frozen, &arms, total);
         let served: Vec<_> = managed.iter().filter(|rule| !rule.services.is_empty()).collect();
         let acceptance = acceptance(document, &frozen.parents);
+        let mark = tested.and_then(|tested| marks::of_revision(document, tested.canary));
         RouteState {
-            run: tested.and_then(|tested| marks::of_revision(document, tested.canary)).map(str::to_owned),
+            run: mark.map(|(run, _)| run.to_owned()),
+            epoch: mark.map_or(0, |(_, epoch)| epoch),
             canary: tested.map_or(CanaryRefs::Absent, |tested| refs(&managed, &arms, tested.canary)),
             baseline: tested.and_then(|tested| baseline_refs(&managed, &arms, tested.baseline?)),
             accepted: acceptance.accepted,
@@ -143,7 +145,7 @@ impl Router for GatewayApi {
             }
         }
         operations.extend(match edit {
-            RouteEdit::Name { run } => marks::add(document, run),
+            RouteEdit::Name { run } => marks::add_mark(document, run),
             RouteEdit::Weight { share: _, baseline: _ } => Vec::new(),
             RouteEdit::Drop { run } => marks::remove(document, run),
         });

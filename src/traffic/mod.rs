@@ -16,7 +16,7 @@ use crate::{
     engine::{Refusal, RouteEdit, RouteState},
 };
 
-pub use marks::marks;
+pub use marks::{add_mark, marks};
 pub use rules::baseline_in;
 pub use split::Tested;
 

@@ -14,7 +14,7 @@ use super::{
     patch,
 };
 use crate::{
-    api::{REVISION_LABEL, RUN_ANNOTATION, Reason},
+    api::{REVISION_LABEL, RUN_ANNOTATION, Reason, run_of_mark},
     engine::{Refusal, ServiceState},
 };
 
@@ -23,6 +23,7 @@ pub fn view(service: &Value, endpoints: EndpointCount) -> ServiceState {
     ServiceState {
         pin: pin_of(service).map(str::to_owned),
         run: run_of(service).map(str::to_owned),
+        epoch: annotation(service, RUN_ANNOTATION).map_or(0, |mark| run_of_mark(mark).1),
         ready: endpoints.ready,
         endpoints: endpoints.all,
         foreign: endpoints.foreign,
@@ -37,7 +38,7 @@ pub fn pin_of(service: &Value) -> Option<&str> {
 
 /// The run that uses the Service.
 pub fn run_of(service: &Value) -> Option<&str> {
-    annotation(service, RUN_ANNOTATION)
+    annotation(service, RUN_ANNOTATION).map(|mark| run_of_mark(mark).0)
 }
 
 /// The selector as its owner wrote it.
@@ -51,17 +52,17 @@ pub fn publishes_not_ready(service: &Value) -> bool {
     service.pointer("/spec/publishNotReadyAddresses").and_then(Value::as_bool).unwrap_or(false)
 }
 
-/// Pins the Service to a revision; with a run, its annotation is set too. Empty if it is so.
-pub fn pin_patch(service: &Value, revision: &str, run: Option<&str>) -> Vec<Value> {
+/// Pins the Service to a revision; with a run's mark, its annotation is set too. Empty if it is so.
+pub fn pin_patch(service: &Value, revision: &str, mark: Option<&str>) -> Vec<Value> {
     let mut operations = patch::set_member(service, "/spec/selector", REVISION_LABEL, revision);
-    operations.extend(run.into_iter().flat_map(|run| patch::set_annotation(service, RUN_ANNOTATION, run)));
+    operations.extend(mark.into_iter().flat_map(|mark| patch::set_annotation(service, RUN_ANNOTATION, mark)));
     patch::versioned(service, operations)
 }
 
 /// Removes the pin and keeps the annotation: without a route, both revisions' pods share the Service.
-pub fn share_patch(service: &Value, run: &str) -> Vec<Value> {
+pub fn share_patch(service: &Value, mark: &str) -> Vec<Value> {
     let mut operations = remove_pin(service);
-    operations.extend(patch::set_annotation(service, RUN_ANNOTATION, run));
+    operations.extend(patch::set_annotation(service, RUN_ANNOTATION, mark));
     patch::versioned(service, operations)
 }
 

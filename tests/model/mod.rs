@@ -294,6 +294,7 @@ impl Model {
     }
 
     fn apply(&mut self, action: Action) {
+        let epoch = self.world.epoch;
         match action {
             Action::AddFinalizer => self.world.rollout.has_finalizer = true,
             Action::RemoveFinalizer => self.world.rollout.has_finalizer = false,
@@ -328,17 +329,18 @@ impl Model {
             Action::Pin { revision, run, .. } => {
                 let state = self.service_state();
                 state.pin = Some(revision);
-                state.run = run.or_else(|| state.run.take());
+                (state.run, state.epoch) = (run.or_else(|| state.run.take()), epoch);
             }
             Action::Share { run, .. } => {
                 let state = self.service_state();
-                (state.pin, state.run) = (None, Some(run));
+                (state.pin, state.run, state.epoch) = (None, Some(run), epoch);
             }
             Action::Unpin { .. } => {
                 let state = self.service_state();
                 (state.pin, state.run) = (None, None);
             }
             Action::Route { original, baseline, edit, .. } => self.edit(&original, baseline, edit),
+            Action::Seal { kind, name, run } => self.seal(&kind, &name, &run),
             Action::Preview { revision, .. } => self.world.preview.as_mut().unwrap().selects = Some(revision),
             Action::ScaleSource { replicas } => self.source().desired = replicas,
             Action::RestoreSource { revision } => self.template(&revision),
@@ -365,8 +367,23 @@ impl Model {
         self.world.revisions.entry(revision.to_owned()).or_default()
     }
 
+    fn seal(&mut self, kind: &str, name: &str, run: &str) {
+        let epoch = self.world.epoch;
+        let (marked, sealed) = if kind == "Service" {
+            let state = self.service_state();
+            (&state.run, &mut state.epoch)
+        } else {
+            let index = self.world.routes.iter().position(|route| route.name == name).unwrap();
+            let state = self.route_state(index);
+            (&state.run, &mut state.epoch)
+        };
+        assert_eq!(marked.as_deref(), Some(run));
+        assert!(*sealed < epoch, "S9: from epoch {sealed} to {epoch}");
+        *sealed = epoch;
+    }
+
     fn edit(&mut self, original: &RunRoute, of_baseline: Option<Revision>, edit: RouteEdit) {
-        let now = self.millis;
+        let (now, epoch) = (self.millis, self.world.epoch);
         self.route_changed.insert(original.name.clone(), now);
         let same = |route: &&mut RouteView| route.kind == original.kind && route.name == original.name;
         let route = self.world.routes.iter_mut().find(same).unwrap();
@@ -375,7 +392,7 @@ impl Model {
         let refs = |revision, refs| BaselineRefs { revision, refs };
         match edit {
             RouteEdit::Name { run } => {
-                state.run = Some(run);
+                (state.run, state.epoch) = (Some(run), epoch);
                 if state.canary == CanaryRefs::Absent {
                     state.canary = CanaryRefs::At(Percent::ZERO);
                 }
@@ -487,6 +504,7 @@ pub fn route(kind: &str, name: &str) -> RouteView {
     let original = RunRoute { kind: kind.into(), name: name.into(), ..RunRoute::default() };
     let state = RouteState {
         run: None,
+        epoch: 0,
         canary: CanaryRefs::Absent,
         baseline: None,
         accepted: true,

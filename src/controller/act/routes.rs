@@ -2,7 +2,7 @@
 
 use super::{Change, Changes, services::release};
 use crate::{
-    api::RunRoute,
+    api::{RunRoute, mark_of_run},
     controller::{Cluster, ClusterError, Documents, Patch, WriteSite, route_kind},
     engine::{RouteEdit, World},
     traffic::{Tested, router},
@@ -22,7 +22,11 @@ pub(super) async fn edit(
     let missing = || ClusterError::NotFound { object: format!("{} {name}", original.kind) };
     let document = documents.get(kind, name).ok_or_else(missing)?;
     let router = router(&original.kind).ok_or_else(missing)?;
-    let patch = router.edit(document, original, tested, total, edit);
+    let marked = match edit {
+        RouteEdit::Name { run } => RouteEdit::Name { run: mark_of_run(run, world.epoch) },
+        RouteEdit::Weight { .. } | RouteEdit::Drop { .. } => edit.clone(),
+    };
+    let patch = router.edit(document, original, tested, total, &marked);
     if patch.is_empty() {
         return Ok(Vec::new());
     }

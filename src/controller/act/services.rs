@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::{Change, Changes, objects, policies, revisions::source_of};
 use crate::{
-    api::{REVISION_LABEL, ROLLOUT_LABEL, SERVICE_LABEL},
+    api::{REVISION_LABEL, ROLLOUT_LABEL, SERVICE_LABEL, mark_of_run},
     controller::{Cluster, ClusterError, Documents, Kind, Patch, SERVICE, WriteSite, route_kind},
     engine::World,
     workload::{
@@ -24,7 +24,8 @@ pub(super) async fn pin(
     revision: &str,
     run: Option<&str>,
 ) -> Changes {
-    let patch = service::pin_patch(application(documents, name)?, revision, run);
+    let mark = run.map(|run| mark_of_run(run, world.epoch));
+    let patch = service::pin_patch(application(documents, name)?, revision, mark.as_deref());
     edit(WriteSite::Pin, cluster, world, name, patch).await
 }
 
@@ -35,7 +36,7 @@ pub(super) async fn share(
     name: &str,
     run: &str,
 ) -> Changes {
-    let patch = service::share_patch(application(documents, name)?, run);
+    let patch = service::share_patch(application(documents, name)?, &mark_of_run(run, world.epoch));
     edit(WriteSite::Share, cluster, world, name, patch).await
 }
 

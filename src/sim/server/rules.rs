@@ -13,14 +13,14 @@ use super::{
 use crate::{
     controller::{
         ANALYSIS_TEMPLATE, CLUSTER_ANALYSIS_TEMPLATE, CONTROLLER_REVISION, DEPLOYMENT, ENDPOINT_SLICE, EVENT, HPA,
-        Kind, METRICS_PROVIDER, NAMESPACE, POD, ROLLOUT, SERVICE,
+        Kind, LEASE, METRICS_PROVIDER, NAMESPACE, POD, ROLLOUT, SERVICE,
     },
     workload::object::{items, text},
 };
 
-const WITHOUT_STATUS: [Kind; 6] =
-    [ANALYSIS_TEMPLATE, CLUSTER_ANALYSIS_TEMPLATE, METRICS_PROVIDER, CONTROLLER_REVISION, EVENT, ENDPOINT_SLICE];
-const WITHOUT_GENERATION: [Kind; 5] = [SERVICE, CONTROLLER_REVISION, HPA, NAMESPACE, EVENT];
+const WITHOUT_STATUS: [Kind; 7] =
+    [ANALYSIS_TEMPLATE, CLUSTER_ANALYSIS_TEMPLATE, METRICS_PROVIDER, CONTROLLER_REVISION, EVENT, ENDPOINT_SLICE, LEASE];
+const WITHOUT_GENERATION: [Kind; 6] = [SERVICE, CONTROLLER_REVISION, HPA, NAMESPACE, EVENT, LEASE];
 /// Metadata that a request cannot set on an object that exists.
 const KEPT: [&str; 7] =
     ["creationTimestamp", "deletionGracePeriodSeconds", "deletionTimestamp", "generation", "name", "namespace", "uid"];
