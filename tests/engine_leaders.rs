@@ -11,7 +11,7 @@ use tidegate::{
 fn at_ten() -> Model {
     let mut model = Model::adopted(vec![step(10, 20), step(100, 0)], 2);
     model.template("v2");
-    model.until("weight 10", 60, |model| model.share() == Percent::whole(10));
+    model.until("weight 10", 60, |model| model.run().settled_at.is_some() && model.share() == Percent::whole(10));
     model
 }
 

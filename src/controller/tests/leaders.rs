@@ -42,7 +42,7 @@ async fn pass(shell: &Shell) {
     assert!(reconcile(shell, &Key::new("shop", "checkout"), now()).await.is_some());
 }
 
-fn mark_of(fake: &Fake, kind: super::super::Kind, name: &str) -> String {
+fn mark_of(fake: &Fake, kind: crate::controller::Kind, name: &str) -> String {
     annotation(&fake.read(kind, "shop", name).unwrap(), RUN_ANNOTATION).unwrap_or_default().to_owned()
 }
 
@@ -67,7 +67,7 @@ async fn a_new_leader_seals_the_record_and_then_the_marks_before_it_acts() {
 #[tokio::test]
 async fn what_an_old_leader_has_under_way_fails_after_the_seal() {
     let fake = under_way(1, RUN_NAME);
-    let late: Vec<(super::super::Kind, &str, Value)> =
+    let late: Vec<(crate::controller::Kind, &str, Value)> =
         [(RUN, RUN_NAME), (SERVICE, "checkout"), (HTTP_ROUTE, "a"), (HTTP_ROUTE, "b")]
             .map(|(kind, name)| (kind, name, fake.read(kind, "shop", name).unwrap()))
             .into();
