@@ -71,7 +71,7 @@ fn gap(told: &Told, at: Millis) -> Option<i64> {
 #[test]
 fn another_acts_within_25_s_of_a_crash_and_within_3_s_of_an_orderly_end() {
     for (deed, limit) in [(LeaderDeed::Kill, AFTER_CRASH), (LeaderDeed::Terminate, AFTER_RELEASE)] {
-        let moments: Vec<Millis> = (0..40).map(|index| 500 + index * 377).collect();
+        let moments: Vec<Millis> = (0..14).map(|index| 500 + index * 1_077).collect();
         let gaps = side_by_side(&moments, |at| {
             let told = told(*at, false, &[(*at, deed.clone())]);
             sound(&told, &format!("{deed:?} after {at} ms"));
@@ -81,13 +81,13 @@ fn another_acts_within_25_s_of_a_crash_and_within_3_s_of_an_orderly_end() {
         let seen: Vec<i64> = gaps.into_iter().flatten().collect();
         let longest = seen.iter().copied().max().unwrap_or(0);
         println!("{deed:?}: {} changes, the longest gap is {longest} ms", seen.len());
-        assert!(seen.len() >= 30 && longest <= limit as i64, "{deed:?}: {seen:?}");
+        assert!(seen.len() >= 10 && longest <= limit as i64, "{deed:?}: {seen:?}");
     }
 }
 
 #[test]
 fn a_leader_that_was_stopped_in_mid_write_writes_nothing_more() {
-    let moments: Vec<Millis> = (0..120).map(|index| 3_000 + index * 151).collect();
+    let moments: Vec<Millis> = (0..24).map(|index| 3_000 + index * 751).collect();
     let all = side_by_side(&moments, |at| {
         let told = told(7, false, &[(*at, LeaderDeed::Pause { millis: 60_000 })]);
         sound(&told, &format!("paused after {at} ms"));
@@ -96,7 +96,7 @@ fn a_leader_that_was_stopped_in_mid_write_writes_nothing_more() {
     let count = |what: &str| all.iter().filter_map(|told| told.get(what)).sum::<u64>();
     let (refused, stored) = (count("a late write is refused"), count("a late write is stored"));
     println!("{} pauses, {refused} late writes refused, {stored} stored", moments.len());
-    assert_eq!(count("a leader ends at its renew deadline"), 120);
+    assert_eq!(count("a leader ends at its renew deadline"), 24);
     assert!(refused > 0);
 }
 
@@ -110,9 +110,9 @@ fn with_renewals_cut_off_the_leader_stops_and_another_goes_on() {
 
 #[test]
 fn with_clocks_that_go_wrong_no_law_is_broken() {
-    let seeds: Vec<u64> = (0..60).collect();
+    let seeds: Vec<u64> = (0..16).collect();
     let all = side_by_side(&seeds, |seed| {
-        let at = 2_000 + seed * 211;
+        let at = 2_000 + seed * 811;
         let told = told(*seed, true, &[(at, LeaderDeed::CutOff), (at + 30_000, LeaderDeed::Reconnect)]);
         sound(&told, &format!("seed {seed}"));
         told.situations
@@ -123,7 +123,7 @@ fn with_clocks_that_go_wrong_no_law_is_broken() {
         lost("a leader ends at its renew deadline"),
         lost("a leader ends because another leads")
     );
-    assert!(lost("a leader ends at its renew deadline") > 30);
+    assert!(lost("a leader ends at its renew deadline") > 8);
 }
 
 #[test]
