@@ -18,6 +18,8 @@ pub struct Controller {
     namespace: String,
     pub port: u16,
     log: PathBuf,
+    /// Flags; without any of its own a controller is the only one.
+    election: Vec<String>,
 }
 
 impl Controller {
@@ -27,11 +29,21 @@ impl Controller {
 
     /// The same, by another way to the API server.
     pub fn start_by(space: &Space, binary: &str, kubeconfig: PathBuf) -> Self {
+        Self::with(space, binary, kubeconfig, &["--leader-elect=false"])
+    }
+
+    /// A candidate for a Lease in the namespace.
+    pub fn candidate(space: &Space, binary: &str, kubeconfig: PathBuf) -> Self {
+        Self::with(space, binary, kubeconfig, &["--lease-namespace", &space.namespace])
+    }
+
+    fn with(space: &Space, binary: &str, kubeconfig: PathBuf, election: &[&str]) -> Self {
         let port = 20_000 + (std::process::id() % 500) as u16 * 40 + NEXT_PORT.fetch_add(1, Ordering::Relaxed);
         let log =
             PathBuf::from(lab("TIDEGATE_LAB_DIR")).join("logs").join(format!("controller-{}.log", space.namespace));
         let (binary, namespace) = (binary.into(), space.namespace.clone());
-        let mut controller = Self { child: None, binary, kubeconfig, namespace, port, log };
+        let election = election.iter().map(|flag| (*flag).to_owned()).collect();
+        let mut controller = Self { child: None, binary, kubeconfig, namespace, port, log, election };
         controller.restart();
         controller
     }
@@ -44,6 +56,7 @@ impl Controller {
             .arg("--kubeconfig")
             .arg(&self.kubeconfig)
             .args(["controller", "--namespace", &self.namespace, "--listen", &format!("127.0.0.1:{}", self.port)])
+            .args(&self.election)
             .env("RUST_BACKTRACE", "1")
             .stdin(Stdio::null())
             .stdout(log)
