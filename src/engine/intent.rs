@@ -7,7 +7,7 @@ use crate::api::{ActionOutcome, ActionType, Approval, Gate, Reason, RolloutRunSt
 pub(super) const MAX_CONSUMED: usize = 32;
 /// Approvals kept for one step, and the bytes of their names.
 const MAX_APPROVALS: usize = 64;
-const MAX_APPROVAL_BYTES: usize = 8 * 1024;
+const MAX_APPROVAL_BYTES: usize = 7 * 1024;
 
 /// Abort comes before everything else that goes on.
 pub(super) fn abort(active: &mut Active, draft: &mut Draft) {
