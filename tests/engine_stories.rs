@@ -230,9 +230,7 @@ fn a_promoted_revision_whose_deployment_was_deleted_is_made_again_at_once_behind
     let mut model = Model::adopted(three_steps(), 1);
     model.template("v2");
     model.until("finishing", 200, |model| model.run().phase == RunPhase::Finishing);
-    model.until("flipped", 60, |model| {
-        model.world.services[0].state.known().unwrap().pin.as_deref() == Some("v2")
-    });
+    model.until("flipped", 60, |model| model.world.services[0].state.known().unwrap().pin.as_deref() == Some("v2"));
     let state = model.service_state();
     (state.pin, state.run) = (None, None);
     model.world.revisions.get_mut("v2").unwrap().deployment = None;
