@@ -133,6 +133,9 @@ pub struct Approval {
     pub author: String,
     /// The RolloutAction's name.
     pub action: String,
+    /// The API server has compared the author with the user that it knew. False: the author is what the creator wrote.
+    #[serde(default)]
+    pub verified: bool,
 }
 
 /// A foreign write that took the traffic split away.

@@ -5,7 +5,7 @@
 use std::{error::Error, path::PathBuf};
 
 use super::near;
-use crate::stats::Margin;
+use crate::{api::ACTIONS_POLICY, stats::Margin};
 
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
@@ -21,6 +21,8 @@ pub enum Failure {
     Unreachable { attempt: String, server: String, message: String },
     #[error("failed to {attempt}: {message}")]
     Forbidden { attempt: String, message: String },
+    #[error("refused by the API server: {message}")]
+    Denied { message: String },
     #[error("failed to {attempt}: {message}")]
     Unauthorized { attempt: String, message: String },
     #[error("failed to {attempt}: the API server does not know the kinds of tidegate.io")]
@@ -84,6 +86,10 @@ impl Failure {
             Self::Forbidden { .. } => {
                 Some("Ask for a Role that allows it; kubectl auth can-i --list shows what you may do".into())
             }
+            Self::Denied { .. } => Some(
+                "Ask for one of the roles tidegate-operator, tidegate-approver or tidegate-admin in this namespace; docs/access.md says what each may do"
+                    .into(),
+            ),
             Self::KindsMissing { .. } => Some("Install them: tidegate crds | kubectl apply --server-side -f -".into()),
             Self::RolloutNotFound { name, known, .. } => {
                 near::hint(name, known, "There is no Rollout in this namespace; choose another one with -n")
@@ -134,6 +140,11 @@ impl Failure {
     fn of_status(attempt: String, status: &kube::core::Status) -> Self {
         let message = status.message.trim_end_matches('.').to_owned();
         let names_object = status.details.as_ref().is_some_and(|details| !details.name.is_empty());
+        // "... is forbidden: ValidatingAdmissionPolicy 'x' with binding 'x' denied request: the policy's own sentence"
+        let denied = message.split_once(ACTIONS_POLICY).and_then(|(_, rest)| rest.split_once("denied request: "));
+        if let Some((_, sentence)) = denied {
+            return Self::Denied { message: sentence.to_owned() };
+        }
         match status.code {
             401 => Self::Unauthorized { attempt, message },
             403 => Self::Forbidden { attempt, message },
@@ -218,6 +229,15 @@ mod tests {
                 status(404, "404 page not found", ""),
                 "failed to read Rollout x: the API server does not know the kinds of tidegate.io",
                 "tidegate crds",
+            ),
+            (
+                status(
+                    403,
+                    "rolloutactions.tidegate.io \"x-approve-1\" is forbidden: ValidatingAdmissionPolicy 'tidegate-actions' with binding 'tidegate-actions' denied request: ana may not ask for Approve of Rollout x: that needs the right to update rollouts/approve in namespace shop",
+                    "x-approve-1",
+                ),
+                "refused by the API server: ana may not ask for Approve of Rollout x: that needs the right to update rollouts/approve in namespace shop",
+                "tidegate-approver",
             ),
             (status(401, "Unauthorized", ""), "failed to read Rollout x: Unauthorized", "Log in again"),
         ] {

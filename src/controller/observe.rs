@@ -5,6 +5,7 @@
 
 mod actions;
 mod analysis;
+mod authors;
 mod order;
 mod policies;
 mod refusals;
