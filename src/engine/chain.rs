@@ -60,7 +60,7 @@ pub fn verify(log: &Value) -> Result<Chain, Vec<Flaw>> {
     let mut flaws = Vec::new();
     let mut before = log["digest"].as_str().unwrap_or_default().to_owned();
     let mut last_seq = None;
-    if (dropped > 0) != !before.is_empty() {
+    if (dropped > 0) == before.is_empty() {
         flaws.push(Flaw { seq: None, message: format!("{dropped} decisions were dropped, and digest is {before:?}") });
     }
     for entry in entries {
