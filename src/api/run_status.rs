@@ -17,6 +17,9 @@ pub struct RolloutRunStatus {
     /// Raised by each transition.
     #[serde(default)]
     pub seq: i64,
+    /// Up to this `seq` the decisions were sent to the receivers of notifications; behind by what no write has told yet.
+    #[serde(default)]
+    pub notified_seq: i64,
     /// Where it stands.
     #[serde(default)]
     pub phase: RunPhase,

@@ -14,6 +14,7 @@ pub async fn run(connection: &ConnectionArguments, arguments: &ControllerArgumen
         context: connection.context.clone(),
         namespace: connection.namespace.clone(),
         listen: arguments.listen,
+        notifications_file: arguments.notifications_file.clone(),
         json_log: arguments.log_format == LogFormat::Json,
         log_filter: arguments.log_level.clone(),
     };

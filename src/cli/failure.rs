@@ -1,8 +1,8 @@
 //! What can go wrong for a command, each with a sentence and, where a person can do something, a hint.
 //!
-//! Exit codes are not decided here.
+//! The exit code belongs to the sentence.
 
-use std::{error::Error, path::PathBuf};
+use std::{error::Error, path::PathBuf, process::ExitCode};
 
 use super::near;
 use crate::{api::ACTIONS_POLICY, stats::Margin};
@@ -57,6 +57,8 @@ pub enum Failure {
     Reread { run: String, message: String },
     #[error("the record does not replay: {}", differing.join(", "))]
     Differs { differing: Vec<String> },
+    #[error("the record was changed: RolloutRun {}", runs.join(", "))]
+    ChainBroken { runs: Vec<String> },
     #[error("not all of the record could be compared: {}", missing.join(", "))]
     NotCompared { missing: Vec<String> },
     #[error("failed to use {output} here: it shows {shows}")]
@@ -74,6 +76,14 @@ pub enum Failure {
 }
 
 impl Failure {
+    pub fn exit_code(&self) -> ExitCode {
+        match self {
+            // A script must be able to tell a record that was changed from an answer that did not come.
+            Self::ChainBroken { .. } => ExitCode::from(3),
+            _ => ExitCode::FAILURE,
+        }
+    }
+
     /// What a person can do about it.
     pub fn hint(&self) -> Option<String> {
         match self {
@@ -99,6 +109,9 @@ impl Failure {
             Self::Differs { .. } => {
                 Some("Something else than tidegate has written the record, or another version of it".into())
             }
+            Self::ChainBroken { .. } => Some(
+                "Compare the decisions with what left the cluster: notifications and logs; docs/audit.md says how".into(),
+            ),
             Self::NotCompared { .. } => Some("Without --from-prometheus the windows in the record are folded".into()),
             Self::Unanswered { action, namespace, .. } => Some(format!(
                 "Look whether the controller runs; the answer will be in: kubectl -n {namespace} get rolloutactions.tidegate.io {action} -o yaml"

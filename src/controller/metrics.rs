@@ -49,6 +49,7 @@ pub struct Metrics {
     laws_broken: Family<Labels, Counter>,
     transitions: Family<Labels, Counter>,
     events_dropped: Counter,
+    notifications: Family<Labels, Counter>,
     watch_errors: Family<Labels, Counter>,
 }
 
@@ -67,6 +68,7 @@ impl Default for Metrics {
             laws_broken: Family::default(),
             transitions: Family::default(),
             events_dropped: Counter::default(),
+            notifications: Family::default(),
             watch_errors: Family::default(),
         };
         metrics.register();
@@ -87,8 +89,13 @@ impl Metrics {
         registry.register("api_writes", "Writes to the API server", api_writes.clone());
         registry.register("laws_broken", "Decisions withheld because a law forbids them", laws_broken.clone());
         registry.register("transitions", "Transitions of Rollouts, by reason", transitions.clone());
-        let Self { registry, events_dropped, watch_errors, .. } = self;
+        let Self { registry, events_dropped, notifications, watch_errors, .. } = self;
         registry.register("events_dropped", "Events not written for lack of room or an answer", events_dropped.clone());
+        registry.register(
+            "notifications",
+            "Notifications by receiver: ok, failed (a try), lost",
+            notifications.clone(),
+        );
         registry.register("watch_errors", "Errors of watches, by kind", watch_errors.clone());
     }
 
@@ -125,6 +132,12 @@ impl Metrics {
 
     pub fn event_dropped(&self) {
         self.events_dropped.inc();
+    }
+
+    /// `result` is ok, failed (a try) or lost (given up).
+    pub fn notification(&self, receiver: &str, result: &'static str) {
+        let labels = vec![("receiver", receiver.into()), ("result", result.into())];
+        self.notifications.get_or_create(&labels).inc();
     }
 
     pub fn watch_error(&self, kind: &str) {

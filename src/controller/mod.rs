@@ -16,6 +16,7 @@ mod metrics;
 mod moment;
 #[cfg(feature = "mutants")]
 pub mod mutation;
+mod notify;
 mod observe;
 mod pace;
 mod pass;
@@ -37,6 +38,7 @@ pub use key::Key;
 pub use live::Live;
 pub use metrics::{Gauges, Metrics};
 pub use moment::Moment;
+pub use notify::{Notifications, NotificationsError};
 pub use pass::{Shell, reconcile};
 pub use queue::{DEBOUNCE, Queue};
 pub use run::{Args, RunError, run};

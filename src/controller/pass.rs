@@ -10,8 +10,8 @@ use serde_json::Value;
 use super::mutation;
 use super::{
     ABORT_PATIENCE, Cluster, ClusterError, Documents, Evaluation, Evaluators, Events, Key, Memories, Memory, Metrics,
-    Moment, Observation, Outcome, Pace, ROLLOUT, Runtime, Site, WriteSite, dry_run, gather, observe, open_run,
-    refuse_orphans, report, settle, status_patch,
+    Moment, Notifications, Observation, Outcome, Pace, ROLLOUT, Runtime, Site, WriteSite, dry_run, gather, observe,
+    open_run, refuse_orphans, report, settle, status_patch,
 };
 use crate::{
     engine::{Decision, RunWrite, World, decide, laws},
@@ -35,6 +35,7 @@ pub struct Shell {
     pub runtime: Arc<dyn Runtime>,
     events: Events,
     evaluators: Evaluators,
+    notifications: Option<Notifications>,
     memories: Memories,
     pace: Pace,
 }
@@ -47,13 +48,22 @@ impl Shell {
         evaluators: Evaluators,
         runtime: Arc<dyn Runtime>,
     ) -> Self {
-        Self { cluster, metrics, runtime, events, evaluators, memories: Memories::default(), pace: Pace::default() }
+        let (memories, pace) = (Memories::default(), Pace::default());
+        Self { cluster, metrics, runtime, events, evaluators, notifications: None, memories, pace }
+    }
+
+    /// Decisions are told to these receivers too.
+    pub fn telling(self, notifications: Option<Notifications>) -> Self {
+        Self { notifications, ..self }
     }
 
     fn forget(&self, key: &Key) {
         self.memories.take(key);
         self.evaluators.stop(key);
         self.metrics.forget(key);
+        if let Some(notifications) = &self.notifications {
+            notifications.forget(key);
+        }
     }
 }
 
@@ -93,6 +103,9 @@ async fn pass(shell: &Shell, key: &Key, rollout: Value, memory: &mut Memory, now
         Ok(observation) => observation,
         Err(error) => return failed(shell, key, memory, "observe", &error),
     };
+    if let Some(notifications) = &shell.notifications {
+        notifications.follow(key, &mut world, &documents, now);
+    }
     ask_again(shell, &mut world, &documents, memory, now).await;
     #[cfg(feature = "mutants")]
     mutation::of_world(&mut world);

@@ -9,8 +9,8 @@ use kube::{
 use tokio::{net::TcpListener, sync::watch, task::JoinSet};
 
 use super::{
-    Evaluators, Events, Health, Index, Live, Machine, Metrics, Queue, Runtime, Servers, Shell, Triggers, WORKERS,
-    serve::serve, work,
+    Evaluators, Events, Health, Index, Live, Machine, Metrics, Notifications, NotificationsError, Queue, Runtime,
+    Servers, Shell, Triggers, WORKERS, serve::serve, work,
 };
 
 /// Time for passes to finish their writes when the process is told to stop.
@@ -27,6 +27,8 @@ pub struct Args {
     pub namespace: Option<String>,
     /// Address for metrics and probes.
     pub listen: SocketAddr,
+    /// Receivers that decisions are told to; None: nobody outside the cluster.
+    pub notifications_file: Option<PathBuf>,
     /// Log in JSON.
     pub json_log: bool,
     /// What is logged: a level or a filter.
@@ -43,6 +45,8 @@ pub enum RunError {
     Client(#[from] kube::Error),
     #[error("failed to listen on {address}")]
     Listen { address: SocketAddr, source: std::io::Error },
+    #[error(transparent)]
+    Notifications(#[from] NotificationsError),
     #[error("failed to await signals")]
     Signal(#[from] std::io::Error),
 }
@@ -60,7 +64,10 @@ pub async fn run(args: Args) -> Result<(), RunError> {
     let cluster = Arc::new(Live::new(config.clone(), metrics.clone())?);
     let (events, outbox) = Events::new(metrics.clone());
     let evaluators = Evaluators::new(queue.clone(), runtime.clone(), Arc::new(Servers));
-    let shell = Arc::new(Shell::new(cluster.clone(), metrics.clone(), events, evaluators, runtime));
+    let file = args.notifications_file.as_deref();
+    let notifications = file.map(|file| Notifications::read(file, &runtime, &metrics)).transpose()?;
+    let shell = Shell::new(cluster.clone(), metrics.clone(), events, evaluators, runtime).telling(notifications);
+    let shell = Arc::new(shell);
 
     let listener =
         TcpListener::bind(args.listen).await.map_err(|source| RunError::Listen { address: args.listen, source })?;

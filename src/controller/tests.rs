@@ -1,6 +1,7 @@
 //! The shell against a small cluster in memory: what a failed read, a conflict and a refused write lead to.
 
 mod baseline;
+mod notifications;
 mod policies;
 
 use std::{
