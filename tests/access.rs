@@ -20,6 +20,7 @@ const fn right(kind: ActionType) -> &'static str {
         ActionType::Resume | ActionType::Retry | ActionType::Restart => "retry",
         ActionType::Approve => "approve",
         ActionType::Promote | ActionType::PromoteFull => "promote",
+        ActionType::Override => "override",
     }
 }
 
@@ -70,7 +71,7 @@ fn each_role_may_ask_for_what_is_promised() {
         ("tidegate-editor", [].as_slice()),
         ("tidegate-operator", ["abort", "retry"].as_slice()),
         ("tidegate-approver", ["approve"].as_slice()),
-        ("tidegate-admin", ["abort", "approve", "promote", "retry"].as_slice()),
+        ("tidegate-admin", ["abort", "approve", "override", "promote", "retry"].as_slice()),
     ] {
         let all: BTreeSet<&str> = types().into_iter().map(right).collect();
         let has: Vec<&str> =
@@ -91,7 +92,10 @@ fn nobody_gets_to_approve_or_promote_by_a_role_that_a_cluster_has() {
     for role in documents("roles/roles.yaml") {
         let labels = role["metadata"]["labels"].as_object().cloned().unwrap_or_default();
         let text = role["rules"].to_string();
-        let guarded = text.contains("rollouts/approve") || text.contains("rollouts/promote") || text.contains('*');
+        let guarded = text.contains("rollouts/approve")
+            || text.contains("rollouts/promote")
+            || text.contains("rollouts/override")
+            || text.contains('*');
         assert!(!guarded || labels.is_empty(), "{role}");
     }
 }

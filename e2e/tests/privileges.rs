@@ -116,13 +116,17 @@ fn wish(kind: &str, author: &str) -> Value {
     if kind == "Approve" {
         spec["gate"] = json!("qa");
     }
+    if kind == "Override" {
+        spec["reason"] = json!("an incident");
+    }
     spec
 }
 
 /// What a user's action comes to, asked without effect.
 async fn each_role_may_ask_for_its_own() {
     const RBAC: &str = "cannot create resource \"rolloutactions\"";
-    const TYPES: [&str; 8] = ["Pause", "Abort", "Resume", "Retry", "Restart", "Approve", "Promote", "PromoteFull"];
+    const TYPES: [&str; 9] =
+        ["Pause", "Abort", "Resume", "Retry", "Restart", "Approve", "Promote", "PromoteFull", "Override"];
     const OPERATES: [&str; 5] = ["Pause", "Abort", "Resume", "Retry", "Restart"];
     for (user, allowed, otherwise) in [
         ("nobody", &[][..], RBAC),

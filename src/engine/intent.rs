@@ -1,13 +1,15 @@
 //! RolloutActions: each is consumed once, is bound to what it was meant for, and gets a sentence that says what became of it.
 
 use super::{Action, ActionView, World, active::Active, contention, draft::Draft, record::cut};
-use crate::api::{ActionOutcome, ActionType, Approval, Asked, Reason, RolloutRunSpec, RunOutcome, RunPhase};
+use crate::api::{
+    ActionOutcome, ActionType, Approval, Asked, Gate, Reason, RolloutRunSpec, RolloutRunStatus, RunOutcome, RunPhase,
+};
 
 /// Consumed actions that a record remembers: a crash between the record and the action's own status must not count twice.
 pub(super) const MAX_CONSUMED: usize = 32;
 /// Approvals kept for one step, and the bytes of their names.
 const MAX_APPROVALS: usize = 64;
-const MAX_APPROVAL_BYTES: usize = 5_632;
+const MAX_APPROVAL_BYTES: usize = 4_608;
 /// Bytes of onBehalfOf that a record keeps.
 const MAX_ON_BEHALF_OF_BYTES: usize = 128;
 
@@ -77,6 +79,22 @@ pub(super) fn at_rest(draft: &mut Draft, handled: &[ActionType]) {
 /// The oldest Retry that is meant for this Rollout.
 pub(super) fn retry(world: &World) -> Option<&ActionView> {
     find(world, ActionType::Retry)
+}
+
+/// A person lets the next run start in the freeze that holds it; the run itself answers the action.
+pub(super) fn lifts_freeze(world: &World) -> bool {
+    let is_over = |status: &RolloutRunStatus| status.phase == RunPhase::Ended;
+    let at_rest = world.runs.iter().all(|run| run.status.as_ref().is_some_and(is_over));
+    at_rest && find(world, ActionType::Override).is_some_and(|action| world.guardrails.lifted_by(action).is_ok())
+}
+
+/// An Override is kept for the run that it lets start, as long as there is a freeze to lift.
+pub(super) fn nothing_to_lift(draft: &mut Draft) {
+    if let Some(action) = find(draft.world, ActionType::Override)
+        && let Err(why) = draft.world.guardrails.lifted_by(action)
+    {
+        resolve(draft, action, Err(why), None);
+    }
 }
 
 /// The oldest Restart that is meant for this Rollout.
@@ -203,6 +221,12 @@ fn effect(active: &mut Active, action: &ActionView) -> Result<String, String> {
         }
         ActionType::Abort => Err("the run is going back already".into()),
         ActionType::Retry => Err(format!("RolloutRun {} is in progress; abort it first", active.name)),
+        ActionType::Override => {
+            let lifted = active.world.guardrails.lifted_by(action)?;
+            let until = lifted.until.as_ref().map_or_else(String::new, |until| format!(" until {until}"));
+            active.status.freeze_override = Some(lifted);
+            Ok(format!("freeze windows are overridden{until} by {who}"))
+        }
         ActionType::Restart => Err(format!("RolloutRun {} is in progress; restart when it is over", active.name)),
     }
 }
@@ -223,7 +247,13 @@ fn approve(active: &mut Active, action: &ActionView) -> Result<String, String> {
     if let Some(why) = barred(active, action) {
         return Err(why);
     }
-    let given = active.status.approvals.iter().filter(|approval| approval.gate == gate.name);
+    if let Some(policy) = active.world.guardrails.excludes(&action.author) {
+        return Err(format!(
+            "approvals of {} do not count: RolloutPolicy {policy} excludes that account",
+            action.author
+        ));
+    }
+    let given = active.status.approvals.iter().filter(|approval| counts(active, approval, gate));
     if given.clone().any(|approval| approval.author == action.author) {
         return Err(format!("{} has approved gate {} already", action.author, gate.name));
     }
@@ -257,6 +287,11 @@ fn barred(active: &Active, action: &ActionView) -> Option<String> {
         ));
     }
     active.status.skip_all.then(|| "the run is being promoted in full: no gate is asked any more".into())
+}
+
+/// An approval of this gate, by an account that no RolloutPolicy excludes.
+pub(super) fn counts(active: &Active, approval: &Approval, gate: &Gate) -> bool {
+    approval.gate == gate.name && active.world.guardrails.excludes(&approval.author).is_none()
 }
 
 /// Whether the record of a step's approvals may grow by one.
