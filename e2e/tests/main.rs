@@ -17,6 +17,7 @@ mod midrun;
 mod owners;
 mod policies;
 mod presets;
+mod privileges;
 mod promote;
 mod refused;
 mod reverts;

@@ -2,23 +2,54 @@
 //!
 //! What is folded and compared is in `measure`; here runs and servers are found, and the result is said.
 
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
 use kube::{Api, ResourceExt, api::ListParams};
 use serde::Serialize;
 
 use super::{
     Failure, Terminal,
-    arguments::{ConnectionArguments, Replay as Arguments},
+    arguments::{ConnectionArguments, longer_than_nothing, run_name},
     connection::Connection,
     get::json,
     manifest::Manifest,
     measured::choose,
 };
 use crate::{
-    api::{EvidenceRecord, MetricsProvider, MetricsProviderSpec, RolloutRun},
+    api::{EvidenceRecord, MetricsProvider, MetricsProviderSpec, RolloutRun, Span},
     measure::{Order, Prometheus, Replay, Twice, replay, reread},
     stats::figure,
     view::{Line, Tone},
 };
+
+#[derive(Clone, Debug, Args)]
+pub struct ReplayArguments {
+    /// Name of the RolloutRun, as NAME or rolloutrun/NAME; may be left out with --filename
+    #[arg(value_parser = run_name, required_unless_present = "file")]
+    pub name: Option<String>,
+    /// File with RolloutRuns, as kubectl get -o yaml or json writes them; - is standard input
+    #[arg(short, long = "filename", value_name = "FILE")]
+    pub file: Option<PathBuf>,
+    /// Read the whole run again from its MetricsProvider and fold it anew, while the data are kept
+    #[arg(long)]
+    pub from_prometheus: bool,
+    /// The same from this address; with --filename no cluster is asked
+    #[arg(long, value_name = "URL")]
+    pub prometheus: Option<String>,
+    /// How often the metrics were scraped; default: the MetricsProvider's, else what the record's windows mean
+    #[arg(long, value_parser = longer_than_nothing)]
+    pub scrape_interval: Option<Span>,
+    /// Form of the answer; default: a page of text
+    #[arg(short, long, value_enum)]
+    pub output: Option<ReplayOutput>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ReplayOutput {
+    /// A list with one entry for each RolloutRun, as JSON
+    Json,
+}
 
 /// One run's replay.
 #[derive(Serialize)]
@@ -30,7 +61,7 @@ struct Replayed {
     metrics: Vec<Replay>,
 }
 
-pub async fn run(arguments: &ConnectionArguments, given: &Arguments) -> Result<(), Failure> {
+pub async fn run(arguments: &ConnectionArguments, given: &ReplayArguments) -> Result<(), Failure> {
     let asks_cluster = given.file.is_none() || (given.from_prometheus && given.prometheus.is_none());
     let connection = if asks_cluster { Some(Connection::new(arguments).await?) } else { None };
     let mut replayed = Vec::new();
@@ -43,13 +74,13 @@ pub async fn run(arguments: &ConnectionArguments, given: &Arguments) -> Result<(
     let mut terminal = Terminal::stdout();
     match given.output {
         None => terminal.lines(&page(&replayed))?,
-        Some(super::arguments::ReplayOutput::Json) => terminal.print(&json(&replayed)?)?,
+        Some(ReplayOutput::Json) => terminal.print(&json(&replayed)?)?,
     }
     verdict(&replayed)
 }
 
 /// Those of the file, or the one of the cluster.
-async fn runs(connection: Option<&Connection>, given: &Arguments) -> Result<Vec<RolloutRun>, Failure> {
+async fn runs(connection: Option<&Connection>, given: &ReplayArguments) -> Result<Vec<RolloutRun>, Failure> {
     match (&given.file, connection, &given.name) {
         (Some(file), _, name) => {
             let manifest = Manifest::read(file)?;
@@ -87,7 +118,7 @@ async fn find(connection: &Connection, name: &str) -> Result<RolloutRun, Failure
 
 async fn one(
     connection: Option<&Connection>,
-    given: &Arguments,
+    given: &ReplayArguments,
     run: &RolloutRun,
     namespace: String,
 ) -> Result<Replayed, Failure> {
@@ -110,7 +141,7 @@ async fn one(
 /// Read and folded anew, and whom it was read from.
 async fn again(
     connection: Option<&Connection>,
-    given: &Arguments,
+    given: &ReplayArguments,
     run: &RolloutRun,
     order: Order,
     evidence: &EvidenceRecord,
@@ -135,7 +166,7 @@ async fn again(
 /// The address that is given, else the MetricsProvider that the run used.
 async fn provider(
     connection: Option<&Connection>,
-    given: &Arguments,
+    given: &ReplayArguments,
     run: &RolloutRun,
     namespace: &str,
 ) -> Result<(String, MetricsProviderSpec), Failure> {

@@ -74,6 +74,15 @@ pub const HPA: Kind = Kind::namespaced("autoscaling", "v2", "HorizontalPodAutosc
 pub const HTTP_ROUTE: Kind = Kind::namespaced("gateway.networking.k8s.io", "v1", "HTTPRoute", "httproutes");
 pub const GRPC_ROUTE: Kind = Kind::namespaced("gateway.networking.k8s.io", "v1", "GRPCRoute", "grpcroutes");
 
+pub const ADMISSION_POLICY: Kind =
+    Kind::cluster("admissionregistration.k8s.io", "v1", "ValidatingAdmissionPolicy", "validatingadmissionpolicies");
+pub const ADMISSION_BINDING: Kind = Kind::cluster(
+    "admissionregistration.k8s.io",
+    "v1",
+    "ValidatingAdmissionPolicyBinding",
+    "validatingadmissionpolicybindings",
+);
+
 pub const BACKEND_TLS_POLICY: Kind =
     Kind::optional("gateway.networking.k8s.io", "v1", "BackendTLSPolicy", "backendtlspolicies");
 /// The version before Gateway API 1.4.

@@ -9,12 +9,13 @@ use futures::future::join_all;
 use serde_json::Value;
 
 use super::{
-    ACTION, ANALYSIS_TEMPLATE, BACKEND_TLS_POLICY, BACKEND_TLS_POLICY_V1ALPHA3, CLUSTER_ANALYSIS_TEMPLATE,
-    CONTROLLER_REVISION, Cluster, ClusterError, DEPLOYMENT, ENDPOINT_SLICE, GRPC_ROUTE, HPA, HTTP_ROUTE, Kind,
-    METRICS_PROVIDER, NAMESPACE, POD, POLICIES, ROLLOUT, ROLLOUT_POLICY, RUN, SERVICE, SERVICE_NAME_LABEL,
+    ACTION, ADMISSION_BINDING, ADMISSION_POLICY, ANALYSIS_TEMPLATE, BACKEND_TLS_POLICY, BACKEND_TLS_POLICY_V1ALPHA3,
+    CLUSTER_ANALYSIS_TEMPLATE, CONTROLLER_REVISION, Cluster, ClusterError, DEPLOYMENT, ENDPOINT_SLICE, GRPC_ROUTE, HPA,
+    HTTP_ROUTE, Kind, METRICS_PROVIDER, NAMESPACE, POD, POLICIES, ROLLOUT, ROLLOUT_POLICY, RUN, SERVICE,
+    SERVICE_NAME_LABEL, unconsumed,
 };
 use crate::{
-    api::ROLLOUT_LABEL,
+    api::{ACTIONS_POLICY, ROLLOUT_LABEL},
     traffic::marks,
     workload::object::{self, items, text},
 };
@@ -37,6 +38,9 @@ pub struct Gathered {
     pub namespace: Read<Option<Value>>,
     pub runs: Vec<Value>,
     pub actions: Read<Vec<Value>>,
+    /// Read only while an action waits: what vouches for its author, and the binding that puts it in force.
+    pub actions_policy: Read<Option<Value>>,
+    pub actions_binding: Read<Option<Value>>,
     pub records: Read<Vec<Value>>,
     /// The revisions' Deployments.
     pub deployments: Read<Vec<Value>>,
@@ -109,12 +113,20 @@ pub async fn gather(cluster: &dyn Cluster, rollout: Value) -> Read<Gathered> {
     let users = objects.values().flatten().flatten().flat_map(marks);
     let users = users.filter(|run| !known.contains(run)).map(|run| (RUN, run.to_owned())).collect();
     let strangers = strangers(&slices, &pods, &source_pods, &named_services(spec, &runs));
-    let (other_runs, foreign_pods) = futures::join!(get_all(cluster, ns, users), get_all(cluster, ns, strangers));
+    let waits = actions.as_ref().is_ok_and(|all| !unconsumed(all, object::name(&rollout)).is_empty());
+    let (other_runs, foreign_pods, actions_policy, actions_binding) = futures::join!(
+        get_all(cluster, ns, users),
+        get_all(cluster, ns, strangers),
+        get_if(waits, cluster, ADMISSION_POLICY, ACTIONS_POLICY),
+        get_if(waits, cluster, ADMISSION_BINDING, ACTIONS_POLICY),
+    );
     let foreign_pods = foreign_pods.into_values().flatten().flatten().collect();
     Ok(Gathered {
         namespace,
         runs,
         actions,
+        actions_policy,
+        actions_binding,
         records,
         deployments,
         own_services,

@@ -19,6 +19,7 @@ mod metrics;
 mod moment;
 #[cfg(feature = "mutants")]
 pub mod mutation;
+mod notify;
 mod observe;
 mod pace;
 mod pass;
@@ -42,6 +43,7 @@ pub use lease::{Elector, Fenced, LEASE_REQUEST_LIMIT, Leadership, Lost, Place, i
 pub use live::Live;
 pub use metrics::{Gauges, Metrics};
 pub use moment::Moment;
+pub use notify::{Notifications, NotificationsError};
 pub use pass::{Shell, reconcile};
 pub use queue::{DEBOUNCE, Queue};
 pub use run::{Args, RunError, run};

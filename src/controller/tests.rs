@@ -2,6 +2,7 @@
 
 mod baseline;
 mod leaders;
+mod notifications;
 mod policies;
 
 use std::{

@@ -340,7 +340,11 @@ pub struct ActionView {
     pub run: Option<String>,
     pub step: Option<u32>,
     pub gate: Option<String>,
+    /// As the action says.
     pub author: String,
+    /// The API server has compared the author with the user that it knew.
+    pub verified: bool,
+    pub on_behalf_of: Option<String>,
     pub reason: String,
 }
 

@@ -2,6 +2,7 @@
 //!
 //! One seed, one clock, one thread. Nothing here waits for real time or asks the outside.
 
+mod admission;
 mod agenda;
 pub mod chance;
 mod clock;
