@@ -59,7 +59,8 @@ pub async fn run(args: Args) -> Result<(), RunError> {
     let queue = Arc::new(Queue::new(runtime.clone()));
     let cluster = Arc::new(Live::new(config.clone(), metrics.clone())?);
     let (events, outbox) = Events::new(metrics.clone());
-    let evaluators = Evaluators::new(queue.clone(), runtime.clone(), Arc::new(Servers));
+    let servers = Servers::new(cluster.clone(), &config.default_namespace);
+    let evaluators = Evaluators::new(queue.clone(), runtime.clone(), Arc::new(servers));
     let shell = Arc::new(Shell::new(cluster.clone(), metrics.clone(), events, evaluators, runtime));
 
     let listener =

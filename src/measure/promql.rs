@@ -101,7 +101,7 @@ pub fn check_selector(template: &str) -> Result<(), QueryError> {
     selector(&filled).map(|_| ())
 }
 
-fn check_length(query: &str) -> Result<(), QueryError> {
+pub fn check_length(query: &str) -> Result<(), QueryError> {
     if query.len() > LONGEST_QUERY { Err(QueryError::TooLong(query.len())) } else { Ok(()) }
 }
 
