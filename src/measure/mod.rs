@@ -28,6 +28,7 @@ mod stretches;
 mod tails;
 mod tenancy;
 
+pub use answer::{read_samples, read_series};
 pub use evaluate::evaluate;
 pub use figures::{Figures, FiguresError, figures};
 pub use order::{ArmNames, Order};
