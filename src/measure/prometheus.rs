@@ -111,7 +111,9 @@ impl Prometheus {
     async fn client(&self) -> Result<(Client, Option<HeaderValue>), WhyNot> {
         let mut ready = self.ready.lock().await;
         if ready.as_ref().is_none_or(|ready| self.is_stale(ready)) {
-            *ready = Some(Ready { made: self.make(ready.take()).await, read_at: Instant::now() });
+            // Given up in between, what is there stays.
+            let made = self.make(ready.as_ref()).await;
+            *ready = Some(Ready { made, read_at: Instant::now() });
         }
         match ready.as_ref().map(|ready| &ready.made) {
             Some(Ok((client, material))) => Ok((client.clone(), material.authorization.clone())),
@@ -125,8 +127,8 @@ impl Prometheus {
         if ready.made.is_ok() { Material::rotates(&self.spec) && age >= REREAD } else { age >= LOOK_AGAIN }
     }
 
-    async fn make(&self, old: Option<Ready>) -> Result<(Client, Material), MaterialError> {
-        let old = old.and_then(|ready| ready.made.ok());
+    async fn make(&self, old: Option<&Ready>) -> Result<(Client, Material), MaterialError> {
+        let old = old.and_then(|ready| ready.made.clone().ok());
         match (Material::read(&self.spec, &*self.secrets).await, old) {
             (Err(error), Some(old)) if error.is_passing() => Ok(old),
             // The connections that are open stay.

@@ -19,7 +19,7 @@ use promql_parser::{
 };
 
 use super::{
-    promql::{QueryError, check_length},
+    promql::{QueryError, check_size},
     provider::{Provider, Sample, Series, WhyNot},
 };
 use crate::api::TenancyRule;
@@ -75,11 +75,11 @@ impl Tenancy {
         if self.rules.is_empty() {
             return Ok(query.to_owned());
         }
-        check_length(query)?;
+        check_size(query)?;
         let mut tree = parse(query).map_err(QueryError::Syntax)?;
         self.limit_tree(&mut tree)?;
         let written = tree.to_string();
-        check_length(&written)?;
+        check_size(&written)?;
         if parse(&written).as_ref() != Ok(&tree) {
             return Err(TenancyError::Unwritable);
         }

@@ -102,7 +102,7 @@ fn change_object(fields: &mut Map<String, Value>, donor: &Value, chance: &mut im
         0 => drop(fields.remove(&key)),
         1 => drop(fields.insert(word(chance).into(), value(donor, chance))),
         2 => drop(fields.insert(format!("{key}x"), fields[&key].clone())),
-        _ => change(fields.entry(key).or_default(), donor, chance),
+        _ => change(fields.entry(key).or_insert(Value::Null), donor, chance),
     }
 }
 

@@ -203,7 +203,7 @@ pub fn record(input: &[u8]) -> bool {
 /// Recorded windows: judged line by line, each line counted.
 pub fn windows(input: &[u8]) -> bool {
     let margin = |ratio, absolute| Margin { ratio, absolute };
-    let restarts = Restarts { horizon_windows: 720, confirm_windows: 3, reserve: 0.5 };
+    let restarts = Restarts { horizon_windows: 720.0, confirm_windows: 3, reserve: 0.5 };
     let (fail, pass) = (margin(1.1, 0.0001), margin(1.5, 0.0005));
     let mut replay = Replay::new(ReplayTerms { alpha: 0.01, share: 1.0, beta: 0.05, fail, pass, restarts, phi: 1.0 });
     let mut lines = Lines::new(input);

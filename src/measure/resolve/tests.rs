@@ -154,19 +154,25 @@ fn every_preset_has_the_rule_of_tenancy_that_the_documentation_says() {
         let text = std::fs::read_to_string(folder.join(format!("{name}.yaml"))).unwrap();
         let document: serde_json::Value = serde_yaml_ng::from_str(&text).unwrap();
         let template: AnalysisTemplateSpec = serde_json::from_value(document["spec"].clone()).unwrap();
+        let given = template.args.iter().filter(|arg| arg.value.is_none());
+        let given = given.map(|arg| crate::api::Arg { value: Some("x".into()), ..arg.clone() }).collect();
+        let reference = TemplateRef { kind: TemplateKind::AnalysisTemplate, name: name.into(), args: given };
+        let spec = AnalysisSpec { templates: vec![reference], ..AnalysisSpec::default() };
+        let templates = [(TemplateKind::AnalysisTemplate, name.to_owned(), template)];
+        let metrics = resolve(&spec, &templates, None, true).unwrap().metrics;
         let strange = TenancyRule { label: "tenant".into(), prefix: Some("{{ namespace }}/".into()) };
-        let count = template.metrics.iter().map(|metric| queries(&mut metric.clone()).len()).sum::<usize>();
-        assert_eq!(foreign(&template.metrics, std::slice::from_ref(&strange), "shop").len(), count, "{name}");
+        let count = metrics.iter().map(|metric| queries(&mut metric.clone()).len()).sum::<usize>();
+        assert_eq!(foreign(&metrics, std::slice::from_ref(&strange), "shop").len(), count, "{name}");
         let Some((label, prefix)) = rule else { continue };
         let rule = TenancyRule { label: label.into(), prefix: prefix.map(str::to_owned) };
-        assert_eq!(foreign(&template.metrics, &[strange, rule.clone()], "shop"), [], "{name}");
+        assert_eq!(foreign(&metrics, &[strange, rule.clone()], "shop"), [], "{name}");
         let tenancy = Tenancy::new(&[rule], "shop");
         let order = Order { namespace: "shop".into(), ..Order::default() };
-        for metric in &template.metrics {
+        for metric in &metrics {
             for (_, query) in queries(&mut metric.clone()) {
                 let query = order.query(query, Arm::Canary).unwrap();
                 let same = promql_parser::parser::parse(&query).unwrap().to_string();
-                assert_eq!(tenancy.limit(&query), Ok(same), "{name}: it has the label without help");
+                assert_eq!(tenancy.limit(&query), Ok(same), "{name}: it has the label by itself");
             }
         }
         let written = match prefix {

@@ -24,8 +24,7 @@ async fn hang(bytes: Vec<u8>) -> (MetricsProviderSpec, oneshot::Sender<()>) {
         let _ = release.await;
     });
     let allow_addresses = vec![AddressKind::Loopback];
-    let timeout = Some(Span::millis(200));
-    (MetricsProviderSpec { address, allow_addresses, timeout, ..MetricsProviderSpec::default() }, held)
+    (MetricsProviderSpec { address, allow_addresses, ..MetricsProviderSpec::default() }, held)
 }
 
 #[tokio::test]
@@ -47,7 +46,6 @@ async fn a_body_above_its_limit_is_refused_whether_or_not_it_says_its_length() {
     let chunk = format!("{:x}\r\n{}\r\n", SMALL_ANSWER + 1, " ".repeat(SMALL_ANSWER + 1));
     let (spec, _held) =
         hang(format!("HTTP/1.1 {JSON}\r\ntransfer-encoding: chunked\r\n\r\n{chunk}").into_bytes()).await;
-    let spec = MetricsProviderSpec { timeout: None, ..spec };
     assert_eq!(open(&spec).unwrap().instant("a", 5).await, Err(small));
 }
 
@@ -70,6 +68,7 @@ async fn a_server_that_falls_silent_is_given_up_after_its_time_limit() {
     let head = format!("HTTP/1.1 {JSON}\r\ncontent-length: 100\r\n\r\n");
     for said in [String::new(), "HTTP/1.1 200".into(), head.clone(), format!("{head}{{\"status\"")] {
         let (spec, _held) = hang(said.clone().into_bytes()).await;
+        let spec = MetricsProviderSpec { timeout: Some(Span::millis(200)), ..spec };
         assert_eq!(open(&spec).unwrap().instant("a", 5).await, Err(WhyNot::TimedOut), "{said:?}");
     }
     let (spec, held) = hang(format!("{head}{{").into_bytes()).await;
