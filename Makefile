@@ -5,7 +5,7 @@ CARGO ?= cargo
 LAB := target/lab
 TEST_THREADS ?= 4
 
-.PHONY: build demo lab test check unit lab-test lab-verdicts crash faults outages bench-verdicts sim sim-long crashes crash-pairs mutants generate
+.PHONY: build demo lab test check unit lab-test lab-verdicts crash faults outages bench-idle bench-verdicts sim sim-long crashes crash-pairs fuzz mutants generate
 .DEFAULT_GOAL := build
 
 build: ## The binary, target/debug/tidegate
@@ -60,6 +60,11 @@ outages: $(LAB) ## API server, etcd and Prometheus taken away in mid-run; a lab 
 	$(CARGO) test --locked --test outages --no-run
 	$(LAB) run -- $(CARGO) test --offline --locked --test outages -- --test-threads 1 --nocapture
 
+bench-idle: $(LAB) ## 500 Rollouts at rest: the controller's memory, and no write in a minute
+	$(CARGO) build --locked --release --bin tidegate
+	$(CARGO) test --locked --test lab --no-run
+	IDLE_ROLLOUTS=500 IDLE_SECONDS=60 IDLE_BIN=$${CARGO_TARGET_DIR:-$(CURDIR)/target}/release/tidegate $(LAB) run -- $(CARGO) test --offline --locked --test lab -- --nocapture idle::a_restart
+
 bench-verdicts: ## What the verdicts promise, on 2000 simulated hours of each of 50 cells
 	@echo "make bench-verdicts: under a minute, once the optimised build of about 10 min is there"
 	$(CARGO) bench --locked --bench verdicts
@@ -80,6 +85,12 @@ crashes: ## A crash at every write of every story, on each side
 
 crash-pairs: ## Two crashes in each story, at the first write of any two sites
 	CRASHES=pairs $(CARGO) test --locked --release --test sim_crashes -- --nocapture
+
+FUZZ_RUNS ?= 20000
+
+fuzz: ## FUZZ_RUNS=n mutated inputs for each parser of foreign input; FUZZ_SEED=n draws others
+	@echo "make fuzz: about 10 min on 2 cores, once the optimised build is there"
+	FUZZ_RUNS=$(FUZZ_RUNS) $(CARGO) test --locked --release --test fuzz -- --nocapture
 
 mutants: ## Seeded bugs in the simulator: which law or story catches each
 	@echo "make mutants: under 15 min on 2 cores, once the optimised build of about 10 min is there"

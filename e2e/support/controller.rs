@@ -74,6 +74,17 @@ impl Controller {
         }
     }
 
+    /// What the process has in memory now and had at most, in MB of 1,000,000 bytes (VmRSS and VmHWM of /proc).
+    pub fn memory(&self) -> (f64, f64) {
+        let id = self.child.as_ref().map(Child::id).expect("the controller runs");
+        let status = std::fs::read_to_string(format!("/proc/{id}/status")).expect("the controller runs");
+        let of = |field: &str| -> f64 {
+            let line = status.lines().find_map(|line| line.strip_prefix(field)).expect("a field of the process");
+            line.trim_matches([':', ' ', '\t', 'k', 'B']).parse::<f64>().expect("a number of KiB") * 1_024.0 / 1e6
+        };
+        (of("VmRSS"), of("VmHWM"))
+    }
+
     pub fn log(&self) -> String {
         std::fs::read_to_string(&self.log).unwrap_or_default()
     }

@@ -70,7 +70,10 @@ impl Space {
     pub async fn provider(&self, name: &str, address: &str, default: bool) {
         let provider = json!({
             "apiVersion": "tidegate.io/v1alpha1", "kind": "MetricsProvider", "metadata": {"name": name},
-            "spec": {"address": address, "default": default, "scrapeInterval": lab("TIDEGATE_LAB_SCRAPE_INTERVAL")},
+            "spec": {
+                "address": address, "allowAddresses": ["Loopback"], "default": default,
+                "scrapeInterval": lab("TIDEGATE_LAB_SCRAPE_INTERVAL"),
+            },
         });
         self.apply_as("lab", true, METRICS_PROVIDER, provider).await.expect("a MetricsProvider");
     }

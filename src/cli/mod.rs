@@ -31,6 +31,7 @@ use failure::Failure;
 use terminal::Terminal;
 
 pub use reference::reference;
+pub use verdict::{Lines, read_window};
 
 const PLUGIN: &str = "kubectl-tidegate";
 

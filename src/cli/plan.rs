@@ -94,6 +94,13 @@ fn plan(
     if written.valid.baseline {
         assumed.push("a baseline as the control, which gets as much as the canary or what is left".into());
     }
+    if let Some(Measured { provider, from, .. }) = &measured
+        && provider.is_shared()
+        && provider.tenancy.is_empty()
+        && arguments.prometheus.is_none()
+    {
+        assumed.push(format!("queries that {from} limits to no namespace (it has no tenancy)"));
+    }
     let expected = measured.map(|measured| measured.figures.expected);
     let question = Question {
         is_compared,

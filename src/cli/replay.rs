@@ -14,11 +14,11 @@ use super::{
     connection::Connection,
     get::json,
     manifest::Manifest,
-    measured::choose,
+    measured::{at, choose, open},
 };
 use crate::{
     api::{EvidenceRecord, MetricsProvider, MetricsProviderSpec, RolloutRun, Span},
-    measure::{Order, Prometheus, Replay, Twice, replay, reread},
+    measure::{Order, Replay, Twice, replay, reread},
     stats::figure,
     view::{Line, Tone},
 };
@@ -157,10 +157,8 @@ async fn again(
         port: port(run).unwrap_or(order.port),
         ..order
     };
-    // An error only says that somebody was first: then there is a provider.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    let prometheus = Prometheus::new(&spec).map_err(|error| failed(error.to_string()))?;
-    Ok((from, reread(&order, evidence, &prometheus).await))
+    let server = open(&from, &spec, &order.namespace).map_err(|error| failed(error.to_string()))?;
+    Ok((from, reread(&order, evidence, &server).await))
 }
 
 /// The address that is given, else the MetricsProvider that the run used.
@@ -174,7 +172,7 @@ async fn provider(
     if let Some(address) = &address
         && connection.is_none()
     {
-        return Ok((address.clone(), MetricsProviderSpec { address: address.clone(), ..Default::default() }));
+        return Ok((address.clone(), at(address, None)));
     }
     let name = run.spec.analysis.provider.as_deref();
     let mut known = Vec::new();
@@ -187,7 +185,7 @@ async fn provider(
     match (address, choose(&known, name, namespace)) {
         (Some(address), chosen) => {
             let scrape_interval = chosen.and_then(|(_, spec)| spec.scrape_interval);
-            Ok((address.clone(), MetricsProviderSpec { address, scrape_interval, ..Default::default() }))
+            Ok((address.clone(), at(&address, scrape_interval)))
         }
         (None, Some((name, spec))) => Ok((format!("MetricsProvider {name}"), spec.clone())),
         (None, None) => Err(Failure::Reread {

@@ -19,7 +19,8 @@ use serde::Serialize;
 use super::{Failure, Terminal};
 use crate::stats::{Replay, Standing, Unused};
 pub use flags::{VerdictArguments, VerdictOutput};
-use lines::Lines;
+pub use line::read as read_window;
+pub use lines::Lines;
 use table::Table;
 
 /// Answers are written in pieces of this size, or whenever the input has to be waited for.

@@ -66,6 +66,8 @@ pub const DEPLOYMENT: Kind = Kind::namespaced("apps", "v1", "Deployment", "deplo
 pub const CONTROLLER_REVISION: Kind = Kind::namespaced("apps", "v1", "ControllerRevision", "controllerrevisions");
 pub const SERVICE: Kind = Kind::namespaced("", "v1", "Service", "services");
 pub const POD: Kind = Kind::namespaced("", "v1", "Pod", "pods");
+/// Got by name only, and only in the controller's own namespace: see `providers`.
+pub const SECRET: Kind = Kind::namespaced("", "v1", "Secret", "secrets");
 pub const NAMESPACE: Kind = Kind::cluster("", "v1", "Namespace", "namespaces");
 pub const EVENT: Kind = Kind::namespaced("events.k8s.io", "v1", "Event", "events");
 pub const ENDPOINT_SLICE: Kind = Kind::namespaced("discovery.k8s.io", "v1", "EndpointSlice", "endpointslices");

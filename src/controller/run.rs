@@ -78,7 +78,8 @@ pub async fn run(args: Args) -> Result<(), RunError> {
     };
     let cluster = Arc::new(Live::new(config.clone(), metrics.clone())?);
     let (events, outbox) = Events::new(metrics.clone());
-    let evaluators = Evaluators::new(queue.clone(), runtime.clone(), Arc::new(Servers));
+    let servers = Servers::new(cluster.clone(), &config.default_namespace);
+    let evaluators = Evaluators::new(queue.clone(), runtime.clone(), Arc::new(servers));
     let file = args.notifications_file.as_deref();
     let notifications = file.map(|file| Notifications::read(file, &runtime, &metrics)).transpose()?;
     let shell = Shell::new(cluster, metrics.clone(), events, evaluators, runtime, leadership).telling(notifications);

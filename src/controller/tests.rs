@@ -363,7 +363,8 @@ fn shell(fake: &Arc<Fake>) -> Shell {
     let metrics = Arc::new(Metrics::default());
     let (events, _) = Events::new(metrics.clone());
     let runtime: Arc<dyn Runtime> = Arc::new(Machine::default());
-    let evaluators = Evaluators::new(Arc::new(Queue::new(runtime.clone())), runtime.clone(), Arc::new(Servers));
+    let servers = Arc::new(Servers::new(fake.clone(), "tidegate-system"));
+    let evaluators = Evaluators::new(Arc::new(Queue::new(runtime.clone())), runtime.clone(), servers);
     let leadership = Arc::new(super::Leadership::alone(runtime.clone()));
     Shell::new(fake.clone(), metrics, events, evaluators, runtime, leadership)
 }

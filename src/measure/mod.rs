@@ -21,22 +21,27 @@ mod replay;
 mod reread;
 mod resolve;
 mod room;
+mod secrets;
 mod selectors;
 mod series;
 mod stretches;
 mod tails;
+mod tenancy;
 
+pub use answer::{read_samples, read_series};
 pub use evaluate::evaluate;
 pub use figures::{Figures, FiguresError, figures};
 pub use order::{ArmNames, Order};
 pub use placeholder::Placeholder;
-pub use prometheus::{Prometheus, PrometheusError};
+pub use prometheus::{AddressRefused, MaterialError, Prometheus, PrometheusError};
 pub use promql::{QueryError, Value, check_selector, fill};
 pub use provider::{Labels, NativeBucket, NativeSample, Provider, Sample, Series, WhyNot};
 pub use replay::{Replay, Twice, replay};
 pub use reread::reread;
-pub use resolve::resolve;
+pub use resolve::{foreign, resolve};
+pub use secrets::{Content, NoSecrets, Secrets};
 pub use selectors::{ArmSelectors, Counters, Selectors};
+pub use tenancy::{Tenancy, TenancyError, Tenant};
 
 #[cfg(test)]
 mod tests;

@@ -7,6 +7,11 @@ use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 
+use super::{
+    prometheus::{AddressRefused, MaterialError},
+    tenancy::TenancyError,
+};
+
 pub type Labels = BTreeMap<String, String>;
 
 /// One series of raw samples.
@@ -78,6 +83,12 @@ pub enum WhyNot {
     Histograms,
     #[error("failed to read the bearer token file")]
     Token,
+    #[error("failed to use MetricsProvider {provider}: {problem}")]
+    Credentials { provider: String, problem: MaterialError },
+    #[error(transparent)]
+    Tenancy(#[from] TenancyError),
+    #[error("failed to use the metrics server's address: it leads to {0}")]
+    Address(AddressRefused),
 }
 
 /// A metrics server. Every call ends within the provider's own time limit.

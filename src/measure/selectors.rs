@@ -155,7 +155,14 @@ impl Selectors {
         if counts && [&total, &bad, &good].into_iter().flatten().any(|series| !series.histograms.is_empty()) {
             return Err(WhyNot::Histograms.to_string());
         }
-        let up = if total.is_empty() { ask(selectors.up.as_ref()).await? } else { Vec::new() };
+        let up = match selectors.up.as_ref().filter(|_| total.is_empty()) {
+            Some(up) => match provider.raw(up, from, to).await {
+                // A tenant may not see its targets where they lack the label of tenancy: then nothing is known of them.
+                Err(WhyNot::Tenancy(_)) => Vec::new(),
+                answer => answer.map_err(|why| why.to_string())?,
+            },
+            None => Vec::new(),
+        };
         let by_good = selectors.good.is_some();
         Ok(ArmSeries { total, bad, good, by_good, up, own_targets: selectors.up.is_some() })
     }

@@ -3,7 +3,7 @@
 //! It does not compute PromQL. It knows each run's own selectors and which counter of which arm they mean, and the few
 //! functions that are asked of them.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use async_trait::async_trait;
 
@@ -26,8 +26,8 @@ pub struct Servers {
 }
 
 impl Providers for Servers {
-    fn open(&self, _: &MetricsProviderSpec) -> Result<Box<dyn Provider>, String> {
-        Ok(Box::new(Server { world: self.world.clone(), clock: self.clock.clone() }))
+    fn open(&self, _: &str, _: &MetricsProviderSpec, _: &str) -> Result<Arc<dyn Provider>, String> {
+        Ok(Arc::new(Server { world: self.world.clone(), clock: self.clock.clone() }))
     }
 }
 

@@ -1,6 +1,6 @@
 //! The flags of `tidegate controller`.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Args, ValueEnum};
 
