@@ -14,7 +14,8 @@ use tokio::{
 
 use super::{
     Elector, Evaluators, Events, Health, Index, LEASE_REQUEST_LIMIT, Leadership, Live, Lost, Machine, Metrics,
-    Notifications, NotificationsError, Place, Queue, Runtime, Servers, Shell, Triggers, WORKERS, identity, on_duty, serve::serve,
+    Notifications, NotificationsError, Place, Queue, Runtime, Servers, Shell, Triggers, WORKERS, identity, on_duty,
+    serve::serve,
 };
 
 /// How the controller is started.
