@@ -12,7 +12,7 @@ mod worlds;
 
 use std::cell::Cell;
 
-pub use line::Line;
+pub use line::{Lapse, Line};
 pub use list::all;
 pub use rows::{LEFT_OUT, sources};
 pub use situations::situations;
@@ -37,11 +37,16 @@ enum Bug {
     /// A pass sees or decides wrongly.
     Pass(Mutation),
     /// What is read or written is wrong.
-    Line(line::Lapse),
+    Line(Lapse),
 }
 
 thread_local! {
-    static LAPSE: Cell<Option<line::Lapse>> = const { Cell::new(None) };
+    static LAPSE: Cell<Option<Lapse>> = const { Cell::new(None) };
+}
+
+/// Whether this bug is in place.
+pub fn is_lapse(lapse: Lapse) -> bool {
+    LAPSE.get() == Some(lapse)
 }
 
 impl Mutant {
@@ -57,7 +62,7 @@ impl Mutant {
         Self { row, what, bug: Bug::Pass(Mutation { world, decision }) }
     }
 
-    const fn writing(row: usize, what: &'static str, lapse: line::Lapse) -> Self {
+    const fn writing(row: usize, what: &'static str, lapse: Lapse) -> Self {
         Self { row, what, bug: Bug::Line(lapse) }
     }
 

@@ -69,6 +69,10 @@ pub enum Deed {
     Prometheus {
         away: bool,
     },
+    /// The metrics server has no bad requests to show, and warns that its answers may not be complete.
+    Partial {
+        now: bool,
+    },
     Gateway {
         silent: bool,
     },
@@ -133,6 +137,7 @@ impl World {
             Deed::Slow { image, ready } => self.behaviour(&image).ready = ready,
             Deed::Fail { image, per_million } => self.behaviour(&image).errors = per_million as f64 / 1e6,
             Deed::Prometheus { away } => self.prometheus_away = away,
+            Deed::Partial { now } => self.prometheus_partial = now,
             Deed::Gateway { silent } => self.set_silent(silent),
             Deed::ResetRoute { name } => {
                 for kind in [HTTP_ROUTE, GRPC_ROUTE] {

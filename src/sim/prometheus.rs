@@ -157,13 +157,17 @@ fn learn(meanings: &mut Meanings, namespace: &str, spec: &RolloutRunSpec) {
 impl Server {
     /// The time that a query takes, and whether there is an answer.
     async fn asked(&self) -> Result<(), WhyNot> {
-        let (delay, away) = {
+        let (delay, away, warns) = {
             let mut world = self.world.lock();
             let delay = world.habits.query;
-            (world.draw(delay), world.prometheus_away)
+            (world.draw(delay), world.prometheus_away, world.prometheus_partial)
         };
         self.clock.sleep(delay).await;
-        if away { Err(WhyNot::Unreachable) } else { Ok(()) }
+        match (away, warns && heeds_warnings()) {
+            (true, _) => Err(WhyNot::Unreachable),
+            (false, true) => Err(WhyNot::Warnings),
+            (false, false) => Ok(()),
+        }
     }
 }
 
@@ -212,6 +216,9 @@ impl Provider for Server {
             vec![cut(labels.map(|(label, value)| (label.to_owned(), value.to_owned())).into(), times)]
         } else {
             let Some(meaning) = world.meaning(selector) else { return Ok(Vec::new()) };
+            if world.prometheus_partial && meaning.part == Part::Bad {
+                return Ok(Vec::new());
+            }
             let values =
                 |scrapes: &Vec<Scrape>| scrapes.iter().map(|(ms, counted)| (*ms, meaning.value(*counted))).collect();
             let selected = world.selected(&meaning);
@@ -219,6 +226,16 @@ impl Provider for Server {
         };
         Ok(found.into_iter().filter(|series| !series.samples.is_empty()).collect())
     }
+}
+
+#[cfg(feature = "mutants")]
+fn heeds_warnings() -> bool {
+    !super::mutants::is_lapse(super::mutants::Lapse::IgnoresWarnings)
+}
+
+#[cfg(not(feature = "mutants"))]
+const fn heeds_warnings() -> bool {
+    true
 }
 
 /// The number of `vector(0.99)`.

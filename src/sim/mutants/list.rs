@@ -53,6 +53,7 @@ fn state() -> Vec<Mutant> {
         Mutant::deciding(35, "a run that is overtaken gets stuck", decide::stuck_when_overtaken),
         Mutant::writing(36, "after a conflict it is written anyway", Lapse::Insists),
         Mutant::writing(37, "a revision's Service selects all pods", Lapse::SharedSelector),
+        Mutant::writing(38, "the backends of another run on the same route are dropped", Lapse::StripsOthers),
         Mutant::writing(39, "fields that are not known are dropped from a route", Lapse::DropsFields),
         Mutant::seeing(40, "the number of pods is part of the revision", see::replicas_in_hash),
         Mutant::deciding(41, "promote adds a step to whatever the step is", decide::promote_adds),
@@ -67,8 +68,10 @@ fn evidence() -> Vec<Mutant> {
         Mutant::seeing(46, "a Fail is a Pass", see::fail_passes),
         Mutant::seeing(47, "evidence of the step before counts", see::old_evidence),
         Mutant::seeing(48, "windows that are not full yet are a Pass", see::warmup_passes),
+        Mutant::writing(49, "an answer with warnings counts as whole", Lapse::IgnoresWarnings),
         Mutant::seeing(50, "a metrics server that is away is a Fail", see::unavailable_fails),
         Mutant::seeing(51, "the progress deadline runs during a pause", see::deadline_runs),
         Mutant::writing(53, "another version of the controller reads another template", Lapse::AddsDefaults),
+        Mutant::writing(54, "endpoints are those of a watch that has died", Lapse::DeadWatch),
     ]
 }
