@@ -51,15 +51,19 @@ pub fn is_lapse(lapse: Lapse) -> bool {
 
 impl Mutant {
     const fn seeing(row: usize, what: &'static str, world: fn(&mut World)) -> Self {
-        Self { row, what, bug: Bug::Pass(Mutation { world, decision: |_, _| {} }) }
+        Self { row, what, bug: Bug::Pass(Mutation { world, ..Mutation::NONE }) }
     }
 
     const fn deciding(row: usize, what: &'static str, decision: fn(&World, &mut Decision)) -> Self {
-        Self { row, what, bug: Bug::Pass(Mutation { world: |_| {}, decision }) }
+        Self { row, what, bug: Bug::Pass(Mutation { decision, ..Mutation::NONE }) }
     }
 
     const fn both(row: usize, what: &'static str, world: fn(&mut World), decision: fn(&World, &mut Decision)) -> Self {
-        Self { row, what, bug: Bug::Pass(Mutation { world, decision }) }
+        Self { row, what, bug: Bug::Pass(Mutation { world, decision, ..Mutation::NONE }) }
+    }
+
+    const fn leading(row: usize, what: &'static str) -> Self {
+        Self { row, what, bug: Bug::Pass(Mutation { outlives_lease: true, ..Mutation::NONE }) }
     }
 
     const fn writing(row: usize, what: &'static str, lapse: Lapse) -> Self {
@@ -71,7 +75,7 @@ impl Mutant {
         match self.bug {
             Bug::Pass(mutation) => mutation::set(Some(mutation)),
             Bug::Line(lapse) => {
-                mutation::set(Some(Mutation { world: |_| {}, decision: |_, _| {} }));
+                mutation::set(Some(Mutation::NONE));
                 LAPSE.set(Some(lapse));
             }
         }

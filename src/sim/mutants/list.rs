@@ -48,6 +48,7 @@ fn state() -> Vec<Mutant> {
         Mutant::writing(29, "own writes are read back for ever", Lapse::OwnWrites),
         Mutant::deciding(30, "nothing is looked at without an event", decide::never_again),
         Mutant::writing(31, "what was just written is not found", Lapse::HidesWritten),
+        Mutant::leading(32, "a process whose lease has run out writes on"),
         Mutant::seeing(33, "a run without a status is not seen", see::no_fresh_run),
         Mutant::writing(34, "a record loses its step", Lapse::LosesStep),
         Mutant::deciding(35, "a run that is overtaken gets stuck", decide::stuck_when_overtaken),
