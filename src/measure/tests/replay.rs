@@ -83,7 +83,8 @@ fn a_changed_digit_of_the_record_is_found() {
 #[test]
 fn what_people_read_in_a_record_is_what_its_state_says() {
     let (order, record) = run("errors", &bad_traffic());
-    let forged: [(&str, fn(&mut MetricRecord)); 4] = [
+    type Forge = fn(&mut MetricRecord);
+    let forged: [(&str, Forge); 4] = [
         ("canaryBad is 0 in the record", |metric| metric.canary_bad = 0),
         ("windowsUsed is 7 in the record", |metric| metric.windows_used = 7),
         ("windowsDropped.gap is 3 in the record", |metric| _ = metric.windows_dropped.insert("gap".into(), 3)),
