@@ -5,7 +5,7 @@ CARGO ?= cargo
 LAB := target/lab
 TEST_THREADS ?= 4
 
-.PHONY: build demo lab test check unit lab-test lab-verdicts crash faults outages bench-verdicts sim sim-long crashes crash-pairs mutants generate
+.PHONY: build demo lab test check unit lab-test lab-verdicts crash faults outages bench-verdicts sim sim-long crashes crash-pairs mutants generate chart lab-install
 .DEFAULT_GOAL := build
 
 build: ## The binary, target/debug/tidegate
@@ -25,12 +25,12 @@ lab: $(LAB) ## A cluster to play with, until Ctrl-C
 	@echo 'export PATH=$(CURDIR)/target/debug:$$PATH'
 	@$(LAB) up
 
-test: check unit lab-test ## Everything that CI runs
+test: check unit chart lab-test lab-install ## Everything that CI runs
 
 check: ## Format and lints
 	$(CARGO) fmt --check
 	$(CARGO) clippy --all-targets --locked -- -D warnings
-	$(CARGO) clippy --test lab --test outages --locked -- -D warnings
+	$(CARGO) clippy --test lab --test outages --test helm --test install --locked -- -D warnings
 	$(CARGO) clippy --test mutants --features mutants --locked -- -D warnings
 	cd e2e/lab && test -z "$$(gofmt -l .)" && go vet ./...
 
@@ -38,10 +38,17 @@ unit: ## Unit, golden, property and story tests; no cluster
 	$(CARGO) test --locked
 	cd e2e/lab && go test ./...
 
+chart: $(LAB) ## The chart linted and rendered by Helm, and compared with golden files
+	$(CARGO) test --locked --test helm
+
 # Compiled before the lab starts, so that the tests have the cores for themselves.
 lab-test: $(LAB) ## Tests on a real API server, gateway and Prometheus
 	$(CARGO) test --locked --test lab --no-run
 	$(LAB) run -- $(CARGO) test --offline --locked --test lab -- --test-threads $(TEST_THREADS) --skip faults:: --skip crash_points::
+
+lab-install: $(LAB) ## The chart installed, upgraded and taken away on a real API server, in a lab of its own
+	$(CARGO) test --locked --test install --no-run
+	$(LAB) run -- $(CARGO) test --offline --locked --test install -- --test-threads 1
 
 lab-verdicts: $(LAB) ## The verdicts in the lab, 10 reverts and 10 rollouts of equal versions at once
 	$(CARGO) test --locked --test lab --no-run
@@ -85,5 +92,6 @@ mutants: ## Seeded bugs in the simulator: which law or story catches each
 	@echo "make mutants: under 15 min on 2 cores, once the optimised build of about 10 min is there"
 	$(CARGO) test --release --locked --features mutants --test mutants -- --nocapture
 
-generate: ## Rewrite what is generated: CRDs, references, golden files
-	UPDATE_GOLDEN=1 $(CARGO) test --test crds --test cli --test view --test plan
+generate: $(LAB) ## Rewrite what is generated: CRDs, references, the chart's rules, plain manifests, golden files
+	UPDATE_GOLDEN=1 $(CARGO) test --test crds --test cli --test view --test plan --test chart
+	UPDATE_GOLDEN=1 $(CARGO) test --test helm
