@@ -46,6 +46,12 @@ fn helm(namespace: &str, arguments: &[&str]) -> (bool, String) {
     )
 }
 
+/// A release whose controller is up. The lab's pods share their ports: each listens on its own address.
+fn releases(namespace: &str, verb: &str, chart: &str, set: &[&str]) -> String {
+    let fixed = [verb, "tidegate", chart, "--wait", "--timeout", "60s", "--set", "listenAddress=$(POD_IP)"];
+    helm_does(namespace, &[&fixed, set].concat())
+}
+
 fn helm_does(namespace: &str, arguments: &[&str]) -> String {
     let (done, said) = helm(namespace, arguments);
     assert!(done, "helm {arguments:?}: {said}");
@@ -115,12 +121,12 @@ async fn a_release_is_installed_upgraded_and_taken_away() {
     let chart = root().join("charts/tidegate");
     let (earlier, chart) = (earlier.to_str().expect("UTF-8"), chart.to_str().expect("UTF-8"));
 
-    helm_does(SYSTEM, &["install", "tidegate", earlier, "--wait", "--timeout", "60s"]);
+    releases(SYSTEM, "install", earlier, &[]);
     assert_eq!(short_names(&system).await, json!(["old"]));
     let deployment = system.get(DEPLOYMENT, "tidegate").await.unwrap_or_default();
     assert_eq!(deployment["status"]["readyReplicas"], deployment["spec"]["replicas"], "{deployment}");
 
-    helm_does(SYSTEM, &["upgrade", "tidegate", chart, "--wait", "--timeout", "60s", "--set", "log.level=debug"]);
+    releases(SYSTEM, "upgrade", chart, &["--set", "log.level=debug"]);
     assert_eq!(short_names(&system).await, json!(["tga"]), "an upgrade brings the CRDs");
     for secret in system.list(SECRET).await.iter().filter(|secret| secret["type"] == "helm.sh/release.v1") {
         let bytes = secret["data"]["release"].as_str().unwrap_or_default().len();
@@ -135,26 +141,13 @@ async fn a_release_is_installed_upgraded_and_taken_away() {
     assert!(!done && said.contains("1 Rollout exists (install-shop/app)"), "{said}");
     promoted(&shop, &mut app, "v3").await;
 
-    helm_does(
-        SYSTEM,
-        &[
-            "upgrade",
-            "tidegate",
-            chart,
-            "--reuse-values",
-            "--set",
-            "uninstall.force=true",
-            "--wait",
-            "--timeout",
-            "60s",
-        ],
-    );
+    releases(SYSTEM, "upgrade", chart, &["--reuse-values", "--set", "uninstall.force=true"]);
     helm_does(SYSTEM, &["uninstall", "tidegate", "--wait", "--timeout", "60s"]);
     assert!(system.get(DEPLOYMENT, "tidegate").await.is_none());
     let kept = shop.get(ROLLOUT, &app.name).await.unwrap_or_default();
     assert_eq!(kept["status"]["phase"], "Healthy", "the CRDs are kept, and the Rollouts with them");
 
-    helm_does(SYSTEM, &["install", "tidegate", chart, "--wait", "--timeout", "60s"]);
+    releases(SYSTEM, "install", chart, &[]);
     promoted(&shop, &mut app, "v4").await;
     shop.delete(ROLLOUT, &app.name, PropagationPolicy::Background).await;
     shop.until("the Rollout to be gone", 60, async || shop.get(ROLLOUT, &app.name).await.is_none()).await;
@@ -171,7 +164,7 @@ async fn one_namespace(chart: &str) {
     let (team, mut app) = application("install-team").await;
     let (other, stranger) = application("install-other").await;
     let set = ["--set", "watchNamespace=install-team", "--set", "crds.install=false"];
-    helm_does("install-team", &[&["install", "tidegate", chart, "--wait", "--timeout", "60s"][..], &set].concat());
+    releases("install-team", "install", chart, &set);
     team.until_healthy(&app.name, 60).await;
     promoted(&team, &mut app, "v2").await;
     assert!(other.status(&stranger.name).await["phase"].is_null(), "it is looked after by nobody");

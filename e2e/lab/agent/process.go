@@ -37,6 +37,14 @@ type exit struct {
 func startProcess(object *corev1.Pod, environment []string, agent *agent) (*process, error) {
 	container := object.Spec.Containers[0]
 	line := append(commandOf(container), container.Args...)
+	values := map[string]string{}
+	for _, variable := range environment {
+		name, value, _ := strings.Cut(variable, "=")
+		values[name] = value
+	}
+	for index := range line {
+		line[index] = expand(line[index], values)
+	}
 	program, err := lookUp(line[0], environment)
 	if err != nil {
 		return nil, err
