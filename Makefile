@@ -5,7 +5,7 @@ CARGO ?= cargo
 LAB := target/lab
 TEST_THREADS ?= 4
 
-.PHONY: build demo lab test check unit lab-test lab-verdicts crash faults outages bench-verdicts sim sim-long crashes crash-pairs mutants generate chart lab-install
+.PHONY: build demo lab test check unit lab-test lab-verdicts crash faults outages bench-verdicts sim sim-long crashes crash-pairs mutants generate chart lab-install image musl deny
 .DEFAULT_GOAL := build
 
 build: ## The binary, target/debug/tidegate
@@ -96,3 +96,36 @@ mutants: ## Seeded bugs in the simulator: which law or story catches each
 generate: $(LAB) ## Rewrite what is generated: CRDs, references, the chart's rules, plain manifests, golden files
 	UPDATE_GOLDEN=1 $(CARGO) test --test crds --test cli --test view --test plan --test chart
 	UPDATE_GOLDEN=1 $(CARGO) test --test helm
+
+VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml)
+DOCKER ?= $(firstword $(foreach it,docker podman,$(shell $(it) info >/dev/null 2>&1 && echo $(it))))
+IMAGE_LIMIT := 25000000
+MUSL := $(shell uname -m)-unknown-linux-musl
+
+image: ## The image tidegate:VERSION, by Docker or Podman
+	@if [ -z "$(DOCKER)" ]; then echo "make image: neither Docker nor Podman answers here; start one, or run: make musl"; exit 1; fi
+	$(DOCKER) build --tag tidegate:$(VERSION) .
+	@size=$$($(DOCKER) image inspect --format '{{.Size}}' tidegate:$(VERSION)); echo "tidegate:$(VERSION): $$size bytes"; test $$size -lt $(IMAGE_LIMIT)
+
+# The standard library for musl comes with the target: rustup target add $(MUSL), and a C compiler for it: apt-get install musl-tools.
+musl: ## The static binary that the image holds, and its size
+	@if [ ! -d "$$(rustc --print sysroot)/lib/rustlib/$(MUSL)" ]; then \
+		echo "make musl: the Rust target $(MUSL) is not installed, so the static build is not checked here: rustup target add $(MUSL)"; \
+	else \
+		$(CARGO) build --locked --profile dist --bin tidegate --target $(MUSL) && \
+		binary=$${CARGO_TARGET_DIR:-target}/$(MUSL)/dist/tidegate && \
+		$$binary version && ! ldd $$binary >/dev/null 2>&1 && \
+		size=$$(stat -c %s $$binary) && echo "$$binary: $$size bytes" && test $$size -lt $(IMAGE_LIMIT); \
+	fi
+
+DENY_ROOT := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/tidegate-tools/cargo-deny
+DENY := $(DENY_ROOT)/bin/cargo-deny
+
+$(DENY):
+	@echo "make deny: cargo-deny is built once into $(DENY_ROOT), about 10 min on 2 cores"
+	$(CARGO) install --locked --debug --root $(DENY_ROOT) cargo-deny
+
+deny: $(DENY) ## Licences, sources and bans; advisories too where their database is reached
+	$(DENY) --all-features check licenses bans sources
+	@$(DENY) fetch db >/dev/null 2>&1 && $(DENY) --all-features check advisories \
+		|| { $(DENY) fetch db >/dev/null 2>&1 && exit 1; echo "make deny: the advisory database is not reached from here; advisories are not checked"; }

@@ -141,6 +141,8 @@ async fn a_release_is_installed_upgraded_and_taken_away() {
     assert!(!done && said.contains("1 Rollout exists (install-shop/app)"), "{said}");
     promoted(&shop, &mut app, "v3").await;
 
+    // Helm upgrades no release whose uninstallation was refused, before it was rolled back to what it is.
+    helm_does(SYSTEM, &["rollback", "tidegate", "2", "--wait", "--timeout", "60s"]);
     releases(SYSTEM, "upgrade", chart, &["--reuse-values", "--set", "uninstall.force=true"]);
     helm_does(SYSTEM, &["uninstall", "tidegate", "--wait", "--timeout", "60s"]);
     assert!(system.get(DEPLOYMENT, "tidegate").await.is_none());

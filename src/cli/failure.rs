@@ -115,8 +115,8 @@ impl Failure {
                 Some("Another program listens there: choose another address with --listen".into())
             }
             Self::RolloutsRemain { .. } => Some(
-                "Delete them while the controller runs: kubectl delete rollouts.tidegate.io --all -n NAMESPACE; or leave \
-                 them as they are: helm uninstall --no-hooks, or helm upgrade --reuse-values --set uninstall.force=true before"
+                "Delete them while the controller runs (kubectl delete rollouts.tidegate.io --all -n NAMESPACE) and uninstall \
+                 again; to leave them as they are: helm uninstall --no-hooks"
                     .into(),
             ),
             Self::File { .. } | Self::Invalid { .. } | Self::Replay { .. } | Self::Simulate { .. } => None,
