@@ -51,9 +51,9 @@ lab-install: $(LAB) ## The chart installed, upgraded and taken away on a real AP
 	$(CARGO) test --locked --test install --no-run
 	$(LAB) run -- $(CARGO) test --offline --locked --test install -- --test-threads 1
 
-lab-verdicts: $(LAB) ## The verdicts in the lab, 10 reverts and 10 rollouts of equal versions at once
+lab-verdicts: $(LAB) ## The verdicts in the lab with scrapes every second: 10 reverts, 10 rollouts of equal versions in five namespaces
 	$(CARGO) test --locked --test lab --no-run
-	VERDICT_ROLLOUTS=10 VERDICT_REVERTS=10 $(LAB) run -- $(CARGO) test --offline --locked --test lab -- --test-threads 1 --nocapture verdicts::
+	VERDICT_ROLLOUTS=10 VERDICT_REVERTS=10 $(LAB) run --scrape-interval 1s -- $(CARGO) test --offline --locked --test lab -- --test-threads 1 --nocapture verdicts::
 
 crash: $(LAB) ## Every write of a promotion and of a revert crashed on each side, on a real API server
 	@echo "make crash: about 390 points, 6 to 8 s each"

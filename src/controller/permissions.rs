@@ -12,8 +12,8 @@ use std::{
 
 use super::{
     ACTION, ANALYSIS_TEMPLATE, CLUSTER_ANALYSIS_TEMPLATE, CONTROLLER_REVISION, COPIED_POLICIES, DEPLOYMENT,
-    ENDPOINT_SLICE, HPA, Kind, METRICS_PROVIDER, NAMESPACE, POD, POLICIES, ROLLOUT, RUN, SERVICE, WriteSite,
-    route_kind, triggers,
+    ENDPOINT_SLICE, HPA, Kind, METRICS_PROVIDER, NAMESPACE, POD, POLICIES, ROLLOUT, ROLLOUT_POLICY, RUN, SERVICE,
+    WriteSite, route_kind, triggers,
 };
 use crate::traffic::ROUTERS;
 
@@ -53,13 +53,14 @@ pub struct Permission {
 }
 
 /// What passes read, besides routes and policies.
-const READS: [(Kind, &[Verb]); 13] = [
+const READS: [(Kind, &[Verb]); 14] = [
     (ROLLOUT, &[Verb::Get, Verb::List]),
     (RUN, &[Verb::Get, Verb::List]),
     (ACTION, &[Verb::List]),
     (ANALYSIS_TEMPLATE, &[Verb::Get]),
     (CLUSTER_ANALYSIS_TEMPLATE, &[Verb::Get]),
     (METRICS_PROVIDER, &[Verb::List]),
+    (ROLLOUT_POLICY, &[Verb::List]),
     (DEPLOYMENT, &[Verb::Get, Verb::List]),
     (CONTROLLER_REVISION, &[Verb::Get, Verb::List]),
     (SERVICE, &[Verb::Get, Verb::List]),
