@@ -25,7 +25,7 @@ lab: $(LAB) ## A cluster to play with, until Ctrl-C
 	@echo 'export PATH=$(CURDIR)/target/debug:$$PATH'
 	@$(LAB) up
 
-test: check unit chart lab-test lab-install ## Everything that CI runs
+test: check unit chart lab-test lab-install musl ## Everything that CI runs
 
 check: ## Format and lints
 	$(CARGO) fmt --check

@@ -2,6 +2,7 @@
 
 use std::{future::Future, path::PathBuf, process::Command, time::Duration};
 
+use k8s_openapi::api::authorization::v1::SubjectAccessReview;
 use kube::{
     Api, Client, Config,
     api::{DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PropagationPolicy},
@@ -84,6 +85,16 @@ impl Space {
             });
             self.apply_as("lab", true, CLUSTER_ROLE_BINDING, binding).await.expect("a user's rights");
         }
+        // The API server takes a moment to follow: a controller that is refused meanwhile would be no news of its rights.
+        let wanted = json!({"verb": "list", "group": ROLLOUT.group, "resource": ROLLOUT.plural});
+        let review = json!({"metadata": {}, "spec": {"user": CONTROLLER, "resourceAttributes": wanted}});
+        let review: SubjectAccessReview = serde_json::from_value(review).expect("a review");
+        let reviews: Api<SubjectAccessReview> = Api::all(self.client.clone());
+        self.until("the controllers' rights to be known", 20, async || {
+            let answer = reviews.create(&kube::api::PostParams::default(), &review).await;
+            answer.is_ok_and(|answer| answer.status.is_some_and(|status| status.allowed))
+        })
+        .await;
     }
 
     /// A MetricsProvider: the lab's Prometheus at this address.

@@ -13,6 +13,14 @@ use crate::support::{
 /// A verb on a resource, as a rule has it.
 type Right = (String, String, String);
 
+/// Rights for what no test waits for or brings about.
+const RARE: [(&str, &str, &str); 2] = [
+    // An answered action is deleted a day later, if it belongs to no run.
+    ("delete", "tidegate.io", "rolloutactions"),
+    // Read only if somebody has made one of that name between a pass's look and its write.
+    ("get", "apps", "controllerrevisions"),
+];
+
 /// An apply that makes the object, answered with 201, needs both rights and is logged as a patch.
 fn rights(decision: &Decision) -> Vec<Right> {
     let Decision { verb, group, resource, code, .. } = decision;
@@ -34,6 +42,8 @@ fn no_request_was_refused_and_no_right_was_idle() {
         .iter()
         .map(|right| (right.verb.word().to_owned(), right.group.to_owned(), right.resource.clone()))
         .collect();
-    let idle: Vec<&Right> = granted.difference(&used).collect();
+    let rare = RARE.map(|(verb, group, resource)| (verb.to_owned(), group.to_owned(), resource.to_owned()));
+    assert!(rare.iter().all(|right| granted.contains(right)), "{rare:#?}");
+    let idle: Vec<&Right> = granted.difference(&used).filter(|right| !rare.contains(right)).collect();
     assert!(idle.is_empty(), "{} requests, and never used: {idle:#?}", decisions.len());
 }
