@@ -64,7 +64,7 @@ const SOURCES: [&str; 54] = [
 
 /// Rows that are not seeded; true: they cannot apply. The others wait for something that is not simulated yet.
 pub const LEFT_OUT: [(usize, bool, &str); 6] = [
-    (32, false, "two leaders: there is no leader election yet"),
+    (32, false, "a leader that goes on without its lease: the simulated candidates are whole"),
     (38, false, "two Rollouts on one route: a simulated shop has one Rollout"),
     (45, true, "a Job that counts as success: no analysis runs Jobs"),
     (49, false, "several series and warnings: the simulated metrics server answers whole or not at all"),
