@@ -17,6 +17,8 @@ pub struct Controller {
     kubeconfig: PathBuf,
     namespace: String,
     pub port: u16,
+    /// More of the command line, from the next start on.
+    pub arguments: Vec<String>,
     log: PathBuf,
 }
 
@@ -31,7 +33,8 @@ impl Controller {
         let log =
             PathBuf::from(lab("TIDEGATE_LAB_DIR")).join("logs").join(format!("controller-{}.log", space.namespace));
         let (binary, namespace) = (binary.into(), space.namespace.clone());
-        let mut controller = Self { child: None, binary, kubeconfig, namespace, port, log };
+        let arguments = Vec::new();
+        let mut controller = Self { child: None, binary, kubeconfig, namespace, port, arguments, log };
         controller.restart();
         controller
     }
@@ -44,6 +47,7 @@ impl Controller {
             .arg("--kubeconfig")
             .arg(&self.kubeconfig)
             .args(["controller", "--namespace", &self.namespace, "--listen", &format!("127.0.0.1:{}", self.port)])
+            .args(&self.arguments)
             .env("RUST_BACKTRACE", "1")
             .stdin(Stdio::null())
             .stdout(log)
