@@ -14,6 +14,7 @@ mod guardrails;
 mod idle;
 mod intents;
 mod midrun;
+mod notifications;
 mod owners;
 mod policies;
 mod presets;
