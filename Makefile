@@ -5,7 +5,7 @@ CARGO ?= cargo
 LAB := target/lab
 TEST_THREADS ?= 4
 
-.PHONY: build demo lab test check unit lab-test lab-verdicts crash faults outages bench-verdicts sim sim-long crashes crash-pairs mutants generate
+.PHONY: build demo lab test check unit lab-test lab-verdicts conformance crash faults outages bench-verdicts sim sim-long crashes crash-pairs mutants generate
 .DEFAULT_GOAL := build
 
 build: ## The binary, target/debug/tidegate
@@ -41,11 +41,17 @@ unit: ## Unit, golden, property and story tests; no cluster
 # Compiled before the lab starts, so that the tests have the cores for themselves.
 lab-test: $(LAB) ## Tests on a real API server, gateway and Prometheus
 	$(CARGO) test --locked --test lab --no-run
-	$(LAB) run -- $(CARGO) test --offline --locked --test lab -- --test-threads $(TEST_THREADS) --skip faults:: --skip crash_points::
+	$(LAB) run -- $(CARGO) test --offline --locked --test lab -- --test-threads $(TEST_THREADS)
 
 lab-verdicts: $(LAB) ## The verdicts in the lab, 10 reverts and 10 rollouts of equal versions at once
 	$(CARGO) test --locked --test lab --no-run
 	VERDICT_ROLLOUTS=10 VERDICT_REVERTS=10 $(LAB) run -- $(CARGO) test --offline --locked --test lab -- --test-threads 1 --nocapture verdicts::
+
+SEQUENCES ?= 1000
+
+conformance: $(LAB) ## SEQUENCES=n requests recorded in the simulator and disturbed: its API server and the real one answer the same
+	$(CARGO) test --locked --test lab --no-run
+	SEQUENCES=$(SEQUENCES) $(LAB) run -- $(CARGO) test --offline --locked --test lab -- --test-threads 1 --nocapture conformance::
 
 crash: $(LAB) ## Every write of a promotion and of a revert crashed on each side, on a real API server
 	@echo "make crash: about 390 points, 6 to 8 s each"

@@ -69,7 +69,9 @@ impl Link {
         let answer = {
             let mut world = self.world.lock();
             let writer = Writer::new(FIELD_MANAGER, &self.clock.text());
+            world.server.at_site(Some(site));
             let answer = perform(&mut world, &writer);
+            world.server.at_site(None);
             world.after_commits();
             answer
         };
