@@ -43,9 +43,9 @@ lab-test: $(LAB) ## Tests on a real API server, gateway and Prometheus
 	$(CARGO) test --locked --test lab --no-run
 	$(LAB) run -- $(CARGO) test --offline --locked --test lab -- --test-threads $(TEST_THREADS)
 
-lab-verdicts: $(LAB) ## The verdicts in the lab, 10 reverts and 10 rollouts of equal versions at once
+lab-verdicts: $(LAB) ## The verdicts in the lab with scrapes every second: 10 reverts, 10 rollouts of equal versions in five namespaces
 	$(CARGO) test --locked --test lab --no-run
-	VERDICT_ROLLOUTS=10 VERDICT_REVERTS=10 $(LAB) run -- $(CARGO) test --offline --locked --test lab -- --test-threads 1 --nocapture verdicts::
+	VERDICT_ROLLOUTS=10 VERDICT_REVERTS=10 $(LAB) run --scrape-interval 1s -- $(CARGO) test --offline --locked --test lab -- --test-threads 1 --nocapture verdicts::
 
 SEQUENCES ?= 1000
 

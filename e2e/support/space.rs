@@ -74,7 +74,7 @@ impl Space {
     pub async fn provider(&self, name: &str, address: &str, default: bool) {
         let provider = json!({
             "apiVersion": "tidegate.io/v1alpha1", "kind": "MetricsProvider", "metadata": {"name": name},
-            "spec": {"address": address, "default": default, "scrapeInterval": "2s"},
+            "spec": {"address": address, "default": default, "scrapeInterval": lab("TIDEGATE_LAB_SCRAPE_INTERVAL")},
         });
         self.apply_as("lab", true, METRICS_PROVIDER, provider).await.expect("a MetricsProvider");
     }
@@ -92,7 +92,7 @@ impl Space {
             let document = serde_json::to_value(crd).expect("a CRD is JSON");
             self.apply_as("lab", true, kind, document).await.expect("the CRD is accepted");
         }
-        for plural in ["rollouts", "rolloutruns", "rolloutactions", "metricsproviders"] {
+        for plural in ["rollouts", "rolloutruns", "rolloutactions", "metricsproviders", "rolloutpolicies"] {
             let name = format!("{plural}.tidegate.io");
             self.until(&format!("{name} is established"), 20, async || {
                 let crd = self.get(kind, &name).await.unwrap_or_default();

@@ -8,7 +8,7 @@ use tidegate::controller::SERVICE;
 use super::{Application, Controller, Load, Proxy, Space, Tally, space::rhythm};
 
 /// Requests a second: enough to notice a loss, little enough for many tests at once.
-const RATE: u32 = 60;
+pub const RATE: u32 = 60;
 /// The same for a dozen stages at once.
 const LOW_RATE: u32 = 20;
 
@@ -115,16 +115,7 @@ impl Stage {
 
     /// The Service and the route have their owner's form, without a mark of ours.
     pub async fn owners_form(&self) {
-        for (kind, written) in [(SERVICE, self.app.service()), (self.app.route_kind(), self.app.route())] {
-            let Some(found) = self.space.get(kind, &self.app.name).await else { panic!("{} is gone", kind.kind) };
-            for (key, value) in written["spec"].as_object().into_iter().flatten() {
-                assert!(covers(&found["spec"][key], value), "{}: {key} is {}", kind.kind, found["spec"][key]);
-            }
-            assert_eq!(found["spec"]["selector"], written["spec"]["selector"]);
-            let marks = found["metadata"]["annotations"].as_object().into_iter().flatten();
-            let marks: Vec<_> = marks.filter(|(key, _)| key.starts_with("tidegate.io/")).collect();
-            assert!(marks.is_empty(), "{}: {marks:?}", kind.kind);
-        }
+        owners_form(&self.space, &self.app).await;
     }
 
     /// The share that the route gives to backends other than the application Service, as its weights say.
@@ -135,6 +126,20 @@ impl Stage {
         let all: f64 = refs.iter().map(weight).sum();
         let others: f64 = refs.iter().filter(|of| of["name"] != self.app.name.as_str()).map(weight).sum();
         if all == 0.0 { 0.0 } else { 100.0 * others / all }
+    }
+}
+
+/// The Service and the route have their owner's form, without a mark of ours.
+pub async fn owners_form(space: &Space, app: &Application) {
+    for (kind, written) in [(SERVICE, app.service()), (app.route_kind(), app.route())] {
+        let Some(found) = space.get(kind, &app.name).await else { panic!("{} is gone", kind.kind) };
+        for (key, value) in written["spec"].as_object().into_iter().flatten() {
+            assert!(covers(&found["spec"][key], value), "{}: {key} is {}", kind.kind, found["spec"][key]);
+        }
+        assert_eq!(found["spec"]["selector"], written["spec"]["selector"]);
+        let marks = found["metadata"]["annotations"].as_object().into_iter().flatten();
+        let marks: Vec<_> = marks.filter(|(key, _)| key.starts_with("tidegate.io/")).collect();
+        assert!(marks.is_empty(), "{}: {marks:?}", kind.kind);
     }
 }
 

@@ -120,6 +120,7 @@ func environment(plan Plan) []string {
 		"TIDEGATE_LAB_GATEWAY=http://" + gatewayAddress,
 		"TIDEGATE_LAB_ENVOY=http://" + envoyStatsAddress,
 		"TIDEGATE_LAB_PROMETHEUS=http://" + prometheusAddress,
+		"TIDEGATE_LAB_SCRAPE_INTERVAL=" + plan.ScrapeInterval.String(),
 		// A proxy of the machine cannot be reached from inside.
 		"NO_PROXY=*", "no_proxy=*",
 	}

@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 use super::schema;
 use crate::controller::{
     ACTION, ANALYSIS_TEMPLATE, BACKEND_TRAFFIC_POLICY, CLUSTER_ANALYSIS_TEMPLATE, DEPLOYMENT, EVENT, HPA, Kind,
-    METRICS_PROVIDER, NAMESPACE, POD, ROLLOUT, RUN, SERVICE,
+    METRICS_PROVIDER, NAMESPACE, POD, ROLLOUT, ROLLOUT_POLICY, RUN, SERVICE,
 };
 
 /// The shape of one value.
@@ -151,6 +151,7 @@ static SHAPES: LazyLock<BTreeMap<Kind, Shape>> = LazyLock::new(|| {
         (RUN, own(RUN)),
         (ACTION, own(ACTION)),
         (METRICS_PROVIDER, own(METRICS_PROVIDER)),
+        (ROLLOUT_POLICY, own(ROLLOUT_POLICY)),
         (ANALYSIS_TEMPLATE, own(ANALYSIS_TEMPLATE)),
         (CLUSTER_ANALYSIS_TEMPLATE, own(CLUSTER_ANALYSIS_TEMPLATE)),
     ])
