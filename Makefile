@@ -54,7 +54,7 @@ conformance: $(LAB) ## SEQUENCES=n requests recorded in the simulator and distur
 	SEQUENCES=$(SEQUENCES) $(LAB) run -- $(CARGO) test --offline --locked --test lab -- --test-threads 1 --nocapture conformance::
 
 crash: $(LAB) ## Every write of a promotion and of a revert crashed on each side, on a real API server
-	@echo "make crash: about 390 points, 6 to 8 s each"
+	@echo "make crash: about 370 points"
 	$(CARGO) test --locked --test lab --no-run
 	CRASH_POINTS=all $(LAB) run -- $(CARGO) test --offline --locked --test lab -- --test-threads 1 --nocapture crash_points::
 

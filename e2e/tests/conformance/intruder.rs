@@ -31,9 +31,9 @@ pub fn steps(chance: &mut Chance, of: &[Asked]) -> Vec<Step> {
     let merge = |document: Value| Deed::Patch(Patch::Merge(document));
     match chance.below(14) {
         0 => vec![by("argocd-controller", apply(manifest))],
-        1 => vec![by("argocd-controller", apply(merged(&manifest, &piece(chance, kind))))],
-        2 => vec![by("flux", apply(merged(&bare(kind), &labels(chance))))],
-        3 => vec![by("flux", apply(merged(&bare(kind), &piece(chance, kind))))],
+        1 => vec![by("argocd-controller", apply(merged(&manifest, &stated(chance, |chance| edit(chance, kind)))))],
+        2 => vec![by("flux", apply(merged(&bare(kind), &stated(chance, labels))))],
+        3 => vec![by("flux", apply(merged(&bare(kind), &stated(chance, |chance| edit(chance, kind)))))],
         4 | 5 => vec![by("kubectl-edit", merge(edit(chance, kind)))],
         6 => vec![by("kubectl-annotate", merge(labels(chance)))],
         7 => vec![by("kubectl", Deed::Delete { uid: None })],
@@ -115,9 +115,9 @@ fn labels(chance: &mut Chance) -> Value {
 }
 
 /// What somebody may apply: a manifest says nothing of what is not there.
-fn piece(chance: &mut Chance, kind: Kind) -> Value {
+fn stated(chance: &mut Chance, draw: impl Fn(&mut Chance) -> Value) -> Value {
     loop {
-        let edit = edit(chance, kind);
+        let edit = draw(chance);
         if !edit.to_string().contains("null") {
             return edit;
         }

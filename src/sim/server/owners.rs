@@ -152,7 +152,9 @@ impl Owners {
         let mut kept = without(shape, merged, &last).map_or_else(Fields::default, |pruned| left(&pruned));
         kept.add(&owned);
         gone.subtract(&kept);
-        let back = without(shape, merged, &gone).map_or_else(Fields::default, |pruned| left(&pruned));
+        let mut back = without(shape, merged, &gone).map_or_else(Fields::default, |pruned| left(&pruned));
+        // An object that somebody owns as such stays, also if nothing of it is left.
+        back.add(&owned);
         let mut removed = all;
         removed.subtract(&back);
         without(shape, merged, &removed.intersection(&last)).unwrap_or_else(|| json!({}))
