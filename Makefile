@@ -5,7 +5,7 @@ CARGO ?= cargo
 LAB := target/lab
 TEST_THREADS ?= 4
 
-.PHONY: build demo lab test check unit lab-test lab-verdicts lab-install crash faults outages bench-idle bench-verdicts sim sim-long crashes crash-pairs fuzz mutants generate chart image musl deny
+.PHONY: build demo lab test check unit lab-test lab-verdicts lab-install conformance crash faults outages bench-idle bench-verdicts sim sim-long crashes crash-pairs fuzz mutants generate chart image musl deny
 .DEFAULT_GOAL := build
 
 build: ## The binary, target/debug/tidegate
@@ -44,7 +44,7 @@ chart: $(LAB) ## The chart linted and rendered by Helm, and compared with golden
 # Compiled before the lab starts, so that the tests have the cores for themselves.
 lab-test: $(LAB) ## Tests on a real API server, gateway and Prometheus
 	$(CARGO) test --locked --test lab --no-run
-	$(LAB) run -- sh -ec '$(CARGO) test --offline --locked --test lab -- --test-threads $(TEST_THREADS) --skip faults:: --skip crash_points:: --skip rights::; \
+	$(LAB) run -- sh -ec '$(CARGO) test --offline --locked --test lab -- --test-threads $(TEST_THREADS) --skip rights::; \
 		$(CARGO) test --offline --locked --test lab -- rights::'
 
 lab-install: $(LAB) ## The chart installed, upgraded and taken away on a real API server, in a lab of its own
@@ -55,8 +55,14 @@ lab-verdicts: $(LAB) ## The verdicts in the lab with scrapes every second: 10 re
 	$(CARGO) test --locked --test lab --no-run
 	VERDICT_ROLLOUTS=10 VERDICT_REVERTS=10 $(LAB) run --scrape-interval 1s -- $(CARGO) test --offline --locked --test lab -- --test-threads 1 --nocapture verdicts::
 
+SEQUENCES ?= 1000
+
+conformance: $(LAB) ## SEQUENCES=n requests recorded in the simulator and disturbed: its API server and the real one answer the same
+	$(CARGO) test --locked --test lab --no-run
+	SEQUENCES=$(SEQUENCES) $(LAB) run -- $(CARGO) test --offline --locked --test lab -- --test-threads 1 --nocapture conformance::
+
 crash: $(LAB) ## Every write of a promotion and of a revert crashed on each side, on a real API server
-	@echo "make crash: about 390 points, 6 to 8 s each"
+	@echo "make crash: about 370 points"
 	$(CARGO) test --locked --test lab --no-run
 	CRASH_POINTS=all $(LAB) run -- $(CARGO) test --offline --locked --test lab -- --test-threads 1 --nocapture crash_points::
 

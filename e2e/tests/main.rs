@@ -4,6 +4,7 @@
 mod support;
 
 mod baseline;
+mod conformance;
 mod crash;
 mod crash_points;
 mod evidence;
