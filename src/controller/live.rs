@@ -314,7 +314,7 @@ mod tests {
             async move { (code, body.to_string()) }
         };
         let client = Client::new(axum::Router::new().fallback(answer), "shop");
-        (Live { client, metrics: Arc::default(), unserved: Arc::default() }, asked)
+        (Live { client, limit: REQUEST_LIMIT, metrics: Arc::default(), unserved: Arc::default() }, asked)
     }
 
     fn refusal(code: u16) -> Value {
