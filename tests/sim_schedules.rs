@@ -8,7 +8,7 @@ mod threads;
 use std::collections::BTreeMap;
 
 use threads::{commit, number, side_by_side};
-use tidegate::sim::schedule::Schedule;
+use tidegate::sim::schedule::{Outcome, Schedule};
 
 const SCHEDULES: u64 = 60;
 /// From this many schedules on every situation of the list has to have come up.
@@ -25,14 +25,17 @@ fn every_schedule_keeps_the_laws_and_comes_to_rest() {
     }
     let count = number("SCHEDULES").unwrap_or(SCHEDULES);
     let seeds: Vec<u64> = (0..count).collect();
-    let outcomes = side_by_side(&seeds, |seed| Schedule::drawn(*seed).run());
+    let outcomes = side_by_side(&seeds, |seed| {
+        let Outcome { offences, situations, .. } = Schedule::drawn(*seed).run();
+        (offences, situations)
+    });
     let mut situations = BTreeMap::<String, u64>::new();
     let mut bad = Vec::new();
-    for (seed, outcome) in seeds.iter().zip(outcomes) {
-        for (situation, times) in outcome.situations {
+    for (seed, (offences, found)) in seeds.iter().zip(outcomes) {
+        for (situation, times) in found {
             *situations.entry(situation).or_default() += times;
         }
-        if let Some(first) = outcome.offences.first() {
+        if let Some(first) = offences.first() {
             bad.push((*seed, format!("SEED={seed}: {} at {} ms: {}", first.law, first.at, first.message)));
         }
     }

@@ -86,7 +86,16 @@ pub enum Deed {
 impl Deed {
     /// The deed without its details.
     pub fn word(&self) -> String {
-        let whole = format!("{self:?}");
+        let whole = match self {
+            Self::Ask { kind, .. } => format!("{kind:?}"),
+            Self::Prometheus { away: true } => "MetricsAway".to_owned(),
+            Self::Prometheus { away: false } => "MetricsBack".to_owned(),
+            Self::Gateway { silent: true } => "GatewaySilent".to_owned(),
+            Self::Gateway { silent: false } => "GatewaySpeaks".to_owned(),
+            Self::Pause { paused: true, .. } => "PauseInSpec".to_owned(),
+            Self::Pause { paused: false, .. } => "ResumeInSpec".to_owned(),
+            other => format!("{other:?}"),
+        };
         whole.split([' ', '{']).next().unwrap_or_default().to_owned()
     }
 }

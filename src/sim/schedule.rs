@@ -12,6 +12,7 @@ use super::{
     clock::Millis,
     habits::{Delay, Faults, Habits},
     link::Moment,
+    mishaps::Places,
     oracle::Offence,
     people::Deed,
     scenario::{IMAGES, NAMESPACE, ROLLOUT_NAME, ROUTE_NAME, Shop, phase},
@@ -63,6 +64,8 @@ pub struct Outcome {
     pub lost: u64,
     /// How everything stands at rest.
     pub end: String,
+    /// Where a mishap could have happened.
+    pub places: Places,
 }
 
 impl Schedule {
@@ -173,6 +176,7 @@ fn finish(world: &World, mut outcome: Outcome) -> Outcome {
         writes_at: world.writes_at.clone(),
         lost: world.traffic.lost_requests,
         end: end(world),
+        places: world.places.clone(),
     }
 }
 
