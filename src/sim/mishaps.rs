@@ -4,15 +4,8 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use super::{
-    clock::Millis,
-    server::Commit,
-    world::World,
-};
-use crate::{
-    api::FIELD_MANAGER,
-    controller::Kind,
-};
+use super::{clock::Millis, server::Commit, world::World};
+use crate::{api::FIELD_MANAGER, controller::Kind};
 
 /// What goes wrong, once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,9 +65,8 @@ impl Places {
     }
 
     fn changed(&mut self, at: Millis, kind: Kind, name: &str) {
-        let is_of = |read: &&Read| {
-            read.kind == kind && (read.name.is_empty() || read.name == name) && at <= read.at + OLDEST
-        };
+        let is_of =
+            |read: &&Read| read.kind == kind && (read.name.is_empty() || read.name == name) && at <= read.at + OLDEST;
         for read in self.recent.iter().filter(is_of) {
             self.outdated.entry(read.number).or_default().push(at - read.at);
         }

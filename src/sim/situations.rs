@@ -103,7 +103,8 @@ impl World {
 
 /// The reason of a Rollout's readiness, and its conditions that hold, as far as they are new.
 fn newly_said(before: &Value, after: &Value) -> Vec<String> {
-    let reason = |rollout: &Value| condition(rollout, "Ready").and_then(|ready| text(ready, "/reason")).map(str::to_owned);
+    let reason =
+        |rollout: &Value| condition(rollout, "Ready").and_then(|ready| text(ready, "/reason")).map(str::to_owned);
     let holds = |rollout: &Value, kind: &str| {
         condition(rollout, kind).is_some_and(|condition| text(condition, "/status") == Some("True"))
     };

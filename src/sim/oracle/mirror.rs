@@ -67,7 +67,8 @@ impl Mirror {
         let (namespace, name) = (namespace(document).to_owned(), name(document).to_owned());
         let id = (change.kind, namespace.clone(), name.clone());
         self.written.insert(id.clone(), change.at);
-        let has_new_spec = self.documents.get(&id).map(|before| &before["spec"]) != change.after.map(|after| &after["spec"]);
+        let has_new_spec =
+            self.documents.get(&id).map(|before| &before["spec"]) != change.after.map(|after| &after["spec"]);
         match change.after {
             Some(after) => self.documents.insert(id, after.clone()),
             None => self.documents.remove(&id),

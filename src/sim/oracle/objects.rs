@@ -7,7 +7,7 @@ use super::{
     mirror::{Mirror, need},
 };
 use crate::{
-    api::{FINALIZER, Reason, ORPHAN_ANNOTATION, REVISION_LABEL, ROLLOUT_LABEL, RUN_ANNOTATION},
+    api::{FINALIZER, ORPHAN_ANNOTATION, REVISION_LABEL, ROLLOUT_LABEL, RUN_ANNOTATION, Reason},
     controller::{CONTROLLER_REVISION, SERVICE},
     engine::Broken,
     workload::object::{annotation, condition, items, label, name, namespace, number, text},
