@@ -49,10 +49,43 @@ fn every_schedule_keeps_the_laws_and_comes_to_rest() {
     for (situation, times) in &situations {
         println!("{times:>6} {situation}");
     }
-    let rare: Vec<&str> =
-        SOMETIMES.into_iter().filter(|rare| situations.get(*rare).copied().unwrap_or(0) < OFTEN).collect();
+    let comes_up = |(begin, end): &(&str, &str)| -> u64 {
+        let is_it = |found: &&String| found.starts_with(begin) && found.ends_with(end);
+        situations.iter().filter(|(found, _)| is_it(found)).map(|(_, times)| times).sum()
+    };
+    let rare: Vec<_> = SOMETIMES.iter().filter(|rare| comes_up(rare) < OFTEN).collect();
     assert!(count < MANY || rare.is_empty(), "came up fewer than {OFTEN} times: {rare:#?}");
 }
 
-/// Situations that schedules have to reach, else they are all boring.
-const SOMETIMES: [&str; 1] = ["Deploy while Stepping"];
+/// Situations that schedules have to reach, else they are all boring: how each begins, and how it ends.
+const SOMETIMES: [(&str, &str); 29] = [
+    ("Abort", "while Soaking"),
+    ("Abort", "while Finishing"),
+    ("Abort", "while a share is raised"),
+    ("Abort", "while the API server fails"),
+    ("Abort", "while metrics are away"),
+    ("Abort", "while no controller runs"),
+    ("Pause", "while Aborting"),
+    ("Deploy", "while Soaking"),
+    ("Deploy", "while Finishing"),
+    ("Deploy", "while Aborting"),
+    ("Deploy", "while no controller runs"),
+    ("DeleteRollout", "while Soaking"),
+    ("DeleteRollout", "while Aborting"),
+    ("DeleteRun", "while Finishing"),
+    ("DeleteDeployment", "while Finishing"),
+    ("KillPods", "while Aborting"),
+    ("the route is reset", "while Soaking"),
+    ("the route is reset", "while Finishing"),
+    ("the route is reset", "while a share is raised"),
+    ("the Service is reset", "while Aborting"),
+    ("MetricsAway", "while Soaking"),
+    ("GatewaySilent", "while Aborting"),
+    ("Killed", "while Finishing"),
+    ("Killed", "while Aborting"),
+    ("Unheard at RouteWeight", "while Aborting"),
+    ("RunStatus comes too late", ""),
+    ("RouteWeight comes too late", ""),
+    ("the status says RouteContended", ""),
+    ("the status has AbortIncomplete", ""),
+];

@@ -83,6 +83,8 @@ pub struct World {
     pub namespace: String,
     pub owned: super::people::Owned,
     pub(super) actions_asked: usize,
+    /// Deeds that wait for a phase.
+    pub awaited: usize,
 }
 
 impl World {
@@ -114,6 +116,7 @@ impl World {
             namespace: "shop".to_owned(),
             owned: Vec::new(),
             actions_asked: 0,
+            awaited: 0,
         }
     }
 
@@ -212,7 +215,9 @@ impl World {
                 self.plan(self.habits.gitops, Event::Sync);
             }
             Event::Person { deed } => {
-                self.note_deed(deed);
+                if !matches!(deed, Deed::When { .. }) {
+                    self.note_deed(deed);
+                }
                 self.act(deed.clone());
             }
             Event::Sync | Event::Start => {}
@@ -227,6 +232,7 @@ impl World {
 
     /// Plans what a person does.
     pub fn plan_deed(&mut self, at: Millis, deed: Deed) {
+        self.awaited += usize::from(matches!(deed, Deed::When { .. }));
         self.agenda.plan(at, Event::Person { deed });
     }
 }
