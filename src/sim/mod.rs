@@ -3,6 +3,7 @@
 //! One seed, one clock, one thread. Nothing here waits for real time or asks the outside.
 
 mod agenda;
+mod aimed;
 pub mod chance;
 mod clock;
 mod fleet;

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use super::{
+    aimed,
     chance::Chance,
     clock::Millis,
     habits::{Delay, Faults, Habits},
@@ -30,8 +31,6 @@ use crate::{
 const TROUBLE: Millis = 70_000;
 /// From the last deed to the end of trouble.
 const AFTERMATH: Millis = 10_000;
-/// Looks at the phase that a deed waits for: about as long as a schedule's trouble.
-const LOOKS: u32 = 230;
 /// A run that others have reset twice is tried again after this.
 const CONTENDED: Millis = 31 * 60_000;
 /// From rest to when everything has settled: the last status is written, garbage collected.
@@ -85,7 +84,7 @@ impl Schedule {
         let mut deeds: Vec<(Millis, Deed)> = (0..count).map(|_| (chance.below(TROUBLE), deed(&mut chance))).collect();
         // Without a new version nothing much happens.
         deeds.push((1_000, Deed::Deploy { rollout: ROLLOUT_NAME.into(), image: IMAGES[1].into() }));
-        deeds.extend(aimed(&mut Chance::new(seed ^ AIMED)).map(|deed| (1_500, deed)));
+        deeds.extend(aimed::deed(seed).map(|deed| (1_500, deed)));
         deeds.sort_by_key(|(at, _)| *at);
         Self { seed, shop, habits, deeds, crashes: Vec::new(), heals: true }
     }
@@ -230,34 +229,6 @@ fn habits(chance: &mut Chance) -> Habits {
         gitops: chance.pick(&[0, 0, 0, 20_000]),
         ..Habits::default()
     }
-}
-
-/// Makes a stream of its own of a seed.
-const AIMED: u64 = 0x5DEE_CE66_D1CE_4E5B;
-
-/// In half of the schedules something happens right when a run has come to a phase that is short, or seldom reached by chance.
-fn aimed(chance: &mut Chance) -> Option<Deed> {
-    if chance.below(2) == 0 {
-        return None;
-    }
-    let rollout = || ROLLOUT_NAME.to_owned();
-    let ask = |kind| Deed::Ask { rollout: rollout(), kind };
-    let phase = chance.pick(&["Soaking", "Finishing", "Aborting"]);
-    let which = chance.below(2) as usize;
-    let then = match chance.below(12) {
-        0 | 1 => ask(ActionType::Abort),
-        2 => ask(ActionType::Pause),
-        3 => Deed::Deploy { rollout: rollout(), image: IMAGES[2 * which].to_owned() },
-        4 => Deed::DeleteRollout { rollout: rollout() },
-        5 => Deed::DeleteRun { rollout: rollout() },
-        6 => Deed::DeleteDeployment { rollout: rollout(), which },
-        7 => Deed::ResetRoute { name: ROUTE_NAME.into() },
-        8 => Deed::ResetService { name: ROLLOUT_NAME.into() },
-        9 => Deed::Kill,
-        10 => Deed::Prometheus { away: true },
-        _ => Deed::Gateway { silent: true },
-    };
-    Some(Deed::When { phase, looks: LOOKS, then: Box::new(then) })
 }
 
 fn deed(chance: &mut Chance) -> Deed {
