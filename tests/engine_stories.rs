@@ -22,6 +22,20 @@ fn a_first_revision_is_adopted_without_steps() {
 }
 
 #[test]
+fn another_template_while_the_first_revision_comes_up_is_adopted_and_no_pin_is_left() {
+    let mut model = Model::new(three_steps(), 1);
+    model.until("pods of v1", 10, |model| {
+        model.world.revisions.get("v1").is_some_and(|view| view.deployment.as_ref().is_some_and(|pods| pods.ready > 0))
+    });
+    assert_eq!(model.world.revisions["v1"].proven, None);
+    model.template("v2");
+    model.until("adopted", 60, |model| model.world.revisions.get("v2").is_some_and(|view| view.proven.is_some()));
+    model.until("v2 alone", 60, |model| model.world.revisions["v1"].deployment.is_none());
+    model.until("no pin", 10, |model| model.world.services[0].state.known().is_some_and(|state| state.pin.is_none()));
+    model.assert_at_rest();
+}
+
+#[test]
 fn a_good_version_is_promoted_through_every_weight_and_everything_is_given_back() {
     for routes in [1, 2] {
         let mut model = Model::adopted(three_steps(), routes);

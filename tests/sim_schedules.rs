@@ -40,6 +40,9 @@ fn every_schedule_keeps_the_laws_and_comes_to_rest() {
         }
     }
     println!("{count} schedules of the whole controller, {} laws broken", bad.len());
+    for (_, said) in &bad {
+        println!("{said}");
+    }
     if let Some((seed, _)) = bad.first() {
         let smaller = Schedule::drawn(*seed).shrunk();
         println!("{smaller:#?}\n{}\nat commit {}", smaller.told(true).1, commit());
