@@ -10,7 +10,7 @@ use serde_json::Value;
 use tidegate::{
     api::{
         AnalysisSpec, AnalysisTemplate, AnalysisTemplateSpec, ClusterAnalysisTemplate, ErrorBudget, MetricsProvider,
-        Reason, ResolvedAnalysis, Rollout, TemplateKind, TemplateRef,
+        Reason, ResolvedAnalysis, Rollout, RolloutPolicy, TemplateKind, TemplateRef,
     },
     engine::{Refusal, metric_refusals},
     measure::resolve,
@@ -70,6 +70,7 @@ fn every_example_is_read_and_no_field_gets_lost() {
             "AnalysisTemplate" => read_again::<AnalysisTemplate>(&document),
             "ClusterAnalysisTemplate" => read_again::<ClusterAnalysisTemplate>(&document),
             "MetricsProvider" => read_again::<MetricsProvider>(&document),
+            "RolloutPolicy" => read_again::<RolloutPolicy>(&document),
             "Service" | "Deployment" | "HTTPRoute" => continue,
             kind => panic!("{name}: kind {kind} is not looked at"),
         };

@@ -88,7 +88,7 @@ impl Space {
             let document = serde_json::to_value(crd).expect("a CRD is JSON");
             self.apply_as("lab", true, kind, document).await.expect("the CRD is accepted");
         }
-        for plural in ["rollouts", "rolloutruns", "rolloutactions", "metricsproviders"] {
+        for plural in ["rollouts", "rolloutruns", "rolloutactions", "metricsproviders", "rolloutpolicies"] {
             let name = format!("{plural}.tidegate.io");
             self.until(&format!("{name} is established"), 20, async || {
                 let crd = self.get(kind, &name).await.unwrap_or_default();

@@ -10,6 +10,7 @@ mod evidence;
 mod facts;
 mod faults;
 mod grpc;
+mod guardrails;
 mod idle;
 mod intents;
 mod midrun;

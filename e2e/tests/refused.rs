@@ -43,7 +43,7 @@ fn manifest(path: PathBuf) -> Manifest {
     let kind = document["kind"].as_str().unwrap_or_default().to_lowercase();
     Manifest {
         object: format!("{kind}.tidegate.io/{}", document["metadata"]["name"].as_str().unwrap_or_default()),
-        cluster_wide: kind == "metricsprovider" || kind == "clusteranalysistemplate",
+        cluster_wide: ["metricsprovider", "clusteranalysistemplate", "rolloutpolicy"].contains(&kind.as_str()),
         update: path.to_string_lossy().ends_with(".update.yaml"),
         expected: expected.to_owned(),
         path,

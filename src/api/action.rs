@@ -22,6 +22,7 @@ use super::schema::{DNS_1035, DNS_SUBDOMAIN, WORD, immutable, rule};
 #[schemars(extend("x-kubernetes-validations" = [
     immutable("an action cannot be changed: create another one"),
     rule("self.type != 'Approve' || has(self.gate)", "gate is needed for type Approve: name the gate that is approved"),
+    rule("self.type != 'Override' || (has(self.reason) && self.reason.matches('[^ ]'))", "reason is needed for type Override: say why this cannot wait"),
 ]))]
 pub struct RolloutActionSpec {
     /// What is wanted.
@@ -78,6 +79,8 @@ pub enum ActionType {
     Retry,
     /// Replace the pods of the stable revision, as `kubectl rollout restart` does.
     Restart,
+    /// Let this run start, or go on, in the freeze windows that are open now, until they end. Needs a reason.
+    Override,
 }
 
 /// What became of the intent.

@@ -12,7 +12,9 @@ use schemars::JsonSchema;
 use serde_json::{Value, json};
 
 use super::structural::structural_schema;
-use super::{AnalysisTemplate, ClusterAnalysisTemplate, MetricsProvider, Rollout, RolloutAction, RolloutRun};
+use super::{
+    AnalysisTemplate, ClusterAnalysisTemplate, MetricsProvider, Rollout, RolloutAction, RolloutPolicy, RolloutRun,
+};
 
 /// Every kind, in the order of the reference.
 pub fn crds() -> Vec<CustomResourceDefinition> {
@@ -23,6 +25,7 @@ pub fn crds() -> Vec<CustomResourceDefinition> {
         definition::<AnalysisTemplate>(as_derived),
         definition::<ClusterAnalysisTemplate>(as_derived),
         definition::<MetricsProvider>(as_derived),
+        definition::<RolloutPolicy>(as_derived),
     ]
 }
 

@@ -129,6 +129,12 @@ reasons! {
     ServiceContended => "Let that manager ignore the Service's selector during a run",
     /// Somebody else keeps scaling the referenced Deployment up.
     ReplicasContended => "Delete spec.replicas from the Deployment's manifest",
+    /// A freeze window of a RolloutPolicy is open: nothing starts and nothing advances until it ends.
+    Frozen => "It goes on by itself when the window ends; if it cannot wait: tidegate override NAME --reason WHY",
+    /// The Rollout, or the run's plan, is not what a RolloutPolicy asks for.
+    PolicyViolation => "Change the Rollout as the message says, or ask the owner of the policy",
+    /// A RolloutPolicy that selects the Rollout cannot be understood: nothing starts and nothing advances.
+    PolicyInvalid => "Ask the owner of the policy to correct the field that the message names",
     /// Another run is using the same rule.
     RuleBusy,
     /// A new template waits for spec.replicas above 0.

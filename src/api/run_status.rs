@@ -53,6 +53,9 @@ pub struct RolloutRunStatus {
     /// All bakes, gates and evidence count as done (PromoteFull).
     #[serde(default)]
     pub skip_all: bool,
+    /// Who lets it go on in freeze windows, why, and until when (Override).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub freeze_override: Option<FreezeOverride>,
     /// Approvals of the present step's gates.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub approvals: Vec<Approval>,
@@ -121,6 +124,19 @@ pub struct Credits {
     /// Time the present step has waited for pods or the route.
     #[serde(default)]
     pub deadline_millis: u64,
+}
+
+/// A person's word that a run cannot wait for the end of a freeze.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct FreezeOverride {
+    /// Who gave it.
+    pub author: String,
+    /// Why.
+    pub reason: String,
+    /// RFC 3339 time at which the windows end that were open then: one that lasts longer holds again. Absent: no end was in sight.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<String>,
 }
 
 /// One approval of a gate.

@@ -61,6 +61,8 @@ pub enum Command {
     Resume(Intent),
     /// Replace the pods of the stable revision
     Restart(Intent),
+    /// Let a run start, or go on, in the freeze windows that are open now: --reason says why it cannot wait
+    Override(Intent),
     /// Judge recorded windows of one metric as a run would: was the canary worse, and on what evidence
     Verdict(VerdictArguments),
     /// Print the CustomResourceDefinitions: tidegate crds | kubectl apply --server-side -f -

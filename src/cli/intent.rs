@@ -41,7 +41,8 @@ fn action(wish: &Wish, live: &Live, author: Option<String>) -> RolloutAction {
         ActionType::Promote | ActionType::Approve => (true, true),
         ActionType::PromoteFull | ActionType::Pause | ActionType::Resume => (true, false),
         ActionType::Abort | ActionType::Retry => (true, false),
-        ActionType::Restart => (false, false),
+        // It may be meant for a run that waits to start.
+        ActionType::Restart | ActionType::Override => (false, false),
     };
     let spec = RolloutActionSpec {
         kind: wish.kind,
@@ -70,6 +71,7 @@ const fn verb(kind: ActionType) -> &'static str {
         ActionType::Abort => "abort",
         ActionType::Retry => "retry",
         ActionType::Restart => "restart",
+        ActionType::Override => "override",
     }
 }
 

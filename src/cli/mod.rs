@@ -68,6 +68,7 @@ async fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Pause(intent) => intent::run(connection, intent.of(crate::api::ActionType::Pause)).await,
         Command::Resume(intent) => intent::run(connection, intent.of(crate::api::ActionType::Resume)).await,
         Command::Restart(intent) => intent::run(connection, intent.of(crate::api::ActionType::Restart)).await,
+        Command::Override(intent) => intent::run(connection, intent.of(crate::api::ActionType::Override)).await,
         Command::Verdict(arguments) => verdict::run(&arguments),
         Command::Crds => Terminal::stdout().print(&crate::api::crds_yaml()),
         Command::Controller(controller) => controller::run(connection, &controller).await,

@@ -32,6 +32,11 @@ impl Kind {
         Self { group, version, kind, plural, namespaced: false, optional: false }
     }
 
+    /// Of the cluster, and not served where the CRDs are older than the controller.
+    const fn newer(group: &'static str, version: &'static str, kind: &'static str, plural: &'static str) -> Self {
+        Self { group, version, kind, plural, namespaced: false, optional: true }
+    }
+
     /// As documents have it: `apps/v1`, or `v1` of the core group.
     pub fn api_version(self) -> String {
         if self.group.is_empty() { self.version.into() } else { format!("{}/{}", self.group, self.version) }
@@ -56,6 +61,7 @@ pub const ANALYSIS_TEMPLATE: Kind =
 pub const CLUSTER_ANALYSIS_TEMPLATE: Kind =
     Kind::cluster("tidegate.io", "v1alpha1", "ClusterAnalysisTemplate", "clusteranalysistemplates");
 pub const METRICS_PROVIDER: Kind = Kind::cluster("tidegate.io", "v1alpha1", "MetricsProvider", "metricsproviders");
+pub const ROLLOUT_POLICY: Kind = Kind::newer("tidegate.io", "v1alpha1", "RolloutPolicy", "rolloutpolicies");
 pub const DEPLOYMENT: Kind = Kind::namespaced("apps", "v1", "Deployment", "deployments");
 pub const CONTROLLER_REVISION: Kind = Kind::namespaced("apps", "v1", "ControllerRevision", "controllerrevisions");
 pub const SERVICE: Kind = Kind::namespaced("", "v1", "Service", "services");

@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::{
     ACTION, ANALYSIS_TEMPLATE, BACKEND_TLS_POLICY, BACKEND_TLS_POLICY_V1ALPHA3, CLUSTER_ANALYSIS_TEMPLATE,
     CONTROLLER_REVISION, Cluster, ClusterError, DEPLOYMENT, ENDPOINT_SLICE, GRPC_ROUTE, HPA, HTTP_ROUTE, Kind,
-    METRICS_PROVIDER, NAMESPACE, POD, POLICIES, ROLLOUT, RUN, SERVICE, SERVICE_NAME_LABEL,
+    METRICS_PROVIDER, NAMESPACE, POD, POLICIES, ROLLOUT, ROLLOUT_POLICY, RUN, SERVICE, SERVICE_NAME_LABEL,
 };
 use crate::{
     api::ROLLOUT_LABEL,
@@ -33,7 +33,7 @@ pub type Policies = BTreeMap<Kind, Read<Vec<Value>>>;
 #[derive(Debug)]
 pub struct Gathered {
     pub rollout: Value,
-    /// Read only while the Rollout is being deleted.
+    /// Read only while the Rollout is being deleted, or if a RolloutPolicy asks for its labels.
     pub namespace: Read<Option<Value>>,
     pub runs: Vec<Value>,
     pub actions: Read<Vec<Value>>,
@@ -50,6 +50,8 @@ pub struct Gathered {
     pub source: Option<Read<Option<Value>>>,
     pub source_pods: Read<Vec<Value>>,
     pub providers: Read<Vec<Value>>,
+    /// All RolloutPolicies.
+    pub guardrails: Read<Vec<Value>>,
     /// EndpointSlices of the application's and the revisions' Services.
     pub slices: Read<Vec<Value>>,
     /// The application's Services, one with the preview's name, routes, templates of metrics.
@@ -79,7 +81,7 @@ pub async fn gather(cluster: &dyn Cluster, rollout: Value) -> Read<Gathered> {
         cluster.list(ROLLOUT, ns, ""),
         cluster.list(HPA, ns, ""),
         cluster.list(METRICS_PROVIDER, "", ""),
-        get_if(object::is_terminating(&rollout), cluster, NAMESPACE, ns),
+        cluster.list(ROLLOUT_POLICY, "", ""),
     );
     let source = async {
         match source {
@@ -87,15 +89,21 @@ pub async fn gather(cluster: &dyn Cluster, rollout: Value) -> Read<Gathered> {
             None => None,
         }
     };
-    let ((records, deployments, own_services, runs), (actions, rollouts, hpas, providers, namespace), source) =
+    let ((records, deployments, own_services, runs), (actions, rollouts, hpas, providers, guardrails), source) =
         futures::join!(own, others, source);
     let runs = runs?;
 
     let own_names = own_services.iter().flatten().map(object::name);
     let names: BTreeSet<&str> = named_services(spec, &runs).into_iter().chain(own_names).collect();
     let endpoints = endpoints(cluster, ns, &names, &ours, source.as_ref());
-    let ((slices, pods, source_pods), objects, policies) =
-        futures::join!(endpoints, get_all(cluster, ns, mentioned(spec, &runs)), policies(cluster, ns, spec, &runs));
+    let by_label = |policy: &Value| policy.pointer("/spec/namespaces/matchLabels").is_some();
+    let needs_namespace = object::is_terminating(&rollout) || guardrails.iter().flatten().any(by_label);
+    let ((slices, pods, source_pods), objects, policies, namespace) = futures::join!(
+        endpoints,
+        get_all(cluster, ns, mentioned(spec, &runs)),
+        policies(cluster, ns, spec, &runs),
+        get_if(needs_namespace, cluster, NAMESPACE, ns)
+    );
 
     let known: BTreeSet<&str> = runs.iter().map(object::name).collect();
     let users = objects.values().flatten().flatten().flat_map(marks);
@@ -116,6 +124,7 @@ pub async fn gather(cluster: &dyn Cluster, rollout: Value) -> Read<Gathered> {
         source,
         source_pods,
         providers,
+        guardrails,
         slices,
         objects,
         policies,

@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use super::{
     ANALYSIS_TEMPLATE, CLUSTER_ANALYSIS_TEMPLATE, DEPLOYMENT, ENDPOINT_SLICE, GRPC_ROUTE, HTTP_ROUTE, Key, Kind,
-    METRICS_PROVIDER, SERVICE,
+    METRICS_PROVIDER, ROLLOUT_POLICY, SERVICE,
 };
 use crate::api::ROLLOUT_LABEL;
 
@@ -162,6 +162,8 @@ fn mentions(key: &Key, document: &Value) -> BTreeSet<Mention> {
     if !spec["analysis"].is_null() || !spec["errorBudget"].is_null() {
         add(METRICS_PROVIDER, &Value::String(String::new()));
     }
+    // Which Rollouts a policy selects is seen when they are looked at.
+    add(ROLLOUT_POLICY, &Value::String(String::new()));
     mentions
 }
 
@@ -198,6 +200,7 @@ mod tests {
             (GRPC_ROUTE, "shop", "web", &none, None),
             (ANALYSIS_TEMPLATE, "shop", "golden", &none, Some("checkout")),
             (METRICS_PROVIDER, "", "main", &none, Some("checkout")),
+            (ROLLOUT_POLICY, "", "production", &none, Some("checkout")),
             (DEPLOYMENT, "shop", "other-abc", &child, Some("other")),
         ] {
             let expected: BTreeSet<Key> = expected.map(|name| Key::new("shop", name)).into_iter().collect();

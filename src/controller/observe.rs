@@ -5,6 +5,7 @@
 
 mod actions;
 mod analysis;
+mod guardrails;
 mod order;
 mod policies;
 mod refusals;
@@ -61,6 +62,7 @@ pub fn observe(
     let evaluation = open.and_then(|run| order::evaluation(&gathered, &rollout, run, &runs, &routes.ports));
     let mut unread = Vec::new();
     let actions = actions::views(&gathered, &mut unread);
+    let guardrails = guardrails::facts(&gathered, &rollout, &now.text, &mut unread);
     unread.extend(refusals.unread);
     unread.extend(revisions.unread);
     let dry_run = source.known().and_then(|source| memory.dry_run(&source.revision));
@@ -80,6 +82,7 @@ pub fn observe(
             .as_ref()
             .map_or_else(|_| Vec::new(), |all| actions::spent(all, &rollout.name, &now.text)),
         refusals: refusals.found,
+        guardrails,
         not_carried,
         dry_run,
         analysis: analysis::resolve(&gathered),

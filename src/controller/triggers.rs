@@ -19,12 +19,13 @@ use tokio::task::JoinSet;
 
 use super::{
     ACTION, ANALYSIS_TEMPLATE, CLUSTER_ANALYSIS_TEMPLATE, CONTROLLER_REVISION, DEBOUNCE, DEPLOYMENT, ENDPOINT_SLICE,
-    GRPC_ROUTE, HTTP_ROUTE, Health, Index, Key, Kind, METRICS_PROVIDER, Metrics, POD, Queue, ROLLOUT, RUN, SERVICE,
+    GRPC_ROUTE, HTTP_ROUTE, Health, Index, Key, Kind, METRICS_PROVIDER, Metrics, POD, Queue, ROLLOUT, ROLLOUT_POLICY,
+    RUN, SERVICE,
 };
 use crate::api::ROLLOUT_LABEL;
 
 /// Foreign and own objects, and whether only those with our label matter.
-const OBJECTS: [(Kind, bool); 10] = [
+const OBJECTS: [(Kind, bool); 11] = [
     (POD, true),
     (CONTROLLER_REVISION, true),
     (SERVICE, false),
@@ -35,6 +36,7 @@ const OBJECTS: [(Kind, bool); 10] = [
     (ANALYSIS_TEMPLATE, false),
     (CLUSTER_ANALYSIS_TEMPLATE, false),
     (METRICS_PROVIDER, false),
+    (ROLLOUT_POLICY, false),
 ];
 
 /// What the streams need.

@@ -1,13 +1,13 @@
 //! RolloutActions: each is consumed once, is bound to what it was meant for, and gets a sentence that says what became of it.
 
 use super::{Action, ActionView, World, active::Active, contention, draft::Draft};
-use crate::api::{ActionOutcome, ActionType, Approval, Reason, RunOutcome, RunPhase};
+use crate::api::{ActionOutcome, ActionType, Approval, Gate, Reason, RolloutRunStatus, RunOutcome, RunPhase};
 
 /// Consumed actions that a record remembers: a crash between the record and the action's own status must not count twice.
 pub(super) const MAX_CONSUMED: usize = 32;
 /// Approvals kept for one step, and the bytes of their names.
 const MAX_APPROVALS: usize = 64;
-const MAX_APPROVAL_BYTES: usize = 8 * 1024;
+const MAX_APPROVAL_BYTES: usize = 7 * 1024;
 
 /// Abort comes before everything else that goes on.
 pub(super) fn abort(active: &mut Active, draft: &mut Draft) {
@@ -75,6 +75,22 @@ pub(super) fn at_rest(draft: &mut Draft, handled: &[ActionType]) {
 /// The oldest Retry that is meant for this Rollout.
 pub(super) fn retry(world: &World) -> Option<&ActionView> {
     find(world, ActionType::Retry)
+}
+
+/// A person lets the next run start in the freeze that holds it; the run itself answers the action.
+pub(super) fn lifts_freeze(world: &World) -> bool {
+    let is_over = |status: &RolloutRunStatus| status.phase == RunPhase::Ended;
+    let at_rest = world.runs.iter().all(|run| run.status.as_ref().is_some_and(is_over));
+    at_rest && find(world, ActionType::Override).is_some_and(|action| world.guardrails.lifted_by(action).is_ok())
+}
+
+/// An Override is kept for the run that it lets start, as long as there is a freeze to lift.
+pub(super) fn nothing_to_lift(draft: &mut Draft) {
+    if let Some(action) = find(draft.world, ActionType::Override)
+        && let Err(why) = draft.world.guardrails.lifted_by(action)
+    {
+        resolve(draft, action, Err(why), None);
+    }
 }
 
 /// The oldest Restart that is meant for this Rollout.
@@ -175,6 +191,12 @@ fn effect(active: &mut Active, action: &ActionView) -> Result<String, String> {
         }
         ActionType::Abort => Err("the run is going back already".into()),
         ActionType::Retry => Err(format!("RolloutRun {} is in progress; abort it first", active.name)),
+        ActionType::Override => {
+            let lifted = active.world.guardrails.lifted_by(action)?;
+            let until = lifted.until.as_ref().map_or_else(String::new, |until| format!(" until {until}"));
+            active.status.freeze_override = Some(lifted);
+            Ok(format!("freeze windows are overridden{until} by {who}"))
+        }
         ActionType::Restart => Err(format!("RolloutRun {} is in progress; restart when it is over", active.name)),
     }
 }
@@ -192,7 +214,13 @@ fn approve(active: &mut Active, action: &ActionView) -> Result<String, String> {
         let asked = action.gate.as_deref().unwrap_or("one that must be named");
         return Err(format!("step {} has no gate {asked}; {known}", active.status.step + 1));
     };
-    let given = active.status.approvals.iter().filter(|approval| approval.gate == gate.name);
+    if let Some(policy) = active.world.guardrails.excludes(&action.author) {
+        return Err(format!(
+            "approvals of {} do not count: RolloutPolicy {policy} excludes that account",
+            action.author
+        ));
+    }
+    let given = active.status.approvals.iter().filter(|approval| counts(active, approval, gate));
     if given.clone().any(|approval| approval.author == action.author) {
         return Err(format!("{} has approved gate {} already", action.author, gate.name));
     }
@@ -208,6 +236,11 @@ fn approve(active: &mut Active, action: &ActionView) -> Result<String, String> {
     }
     active.status.approvals.push(approval);
     Ok(format!("gate {} is approved by {}{}", gate.name, action.author, because(action)))
+}
+
+/// An approval of this gate, by an account that no RolloutPolicy excludes.
+pub(super) fn counts(active: &Active, approval: &Approval, gate: &Gate) -> bool {
+    approval.gate == gate.name && active.world.guardrails.excludes(&approval.author).is_none()
 }
 
 /// Whether the record of a step's approvals may grow by one.

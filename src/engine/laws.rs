@@ -4,11 +4,11 @@
 //! that one mistake is not made twice. A broken law withholds the actions.
 
 use super::{
-    Action, CanaryRefs, Decision, RouteEdit, RouteState, RouteView, RunView, RunWrite, World, active::need,
+    Action, CanaryRefs, Decision, FreezeView, RouteEdit, RouteState, RouteView, RunView, RunWrite, World, active::need,
     project::last_proven, restore::is_ours,
 };
 use crate::{
-    api::{Percent, RolloutRunStatus, RunPhase},
+    api::{ActionType, Percent, RolloutRunStatus, RunPhase},
     stats::Judgement,
 };
 
@@ -42,10 +42,11 @@ pub fn laws(world: &World, decision: &Decision) -> Vec<Broken> {
     let of_actions: [fn(&Case, &Action) -> Option<Broken>; 8] =
         [capacity, sums, absorbed, shrink_last, target_before_share, last_proven_only, deletion, pin_first];
     let found = decision.actions.iter().flat_map(|action| of_actions.iter().filter_map(|law| law(&case, action)));
-    let of_state: [fn(&Case) -> Option<Broken>; 3] = [one_step, evidence, time];
+    let of_state: [fn(&Case) -> Option<Broken>; 4] = [one_step, evidence, time, frozen];
     let mut broken: Vec<Broken> = found.collect();
     broken.extend(of_state.iter().filter_map(|law| law(&case)));
     broken.extend(intents_once(decision));
+    broken.extend(start_in_freeze(world, decision));
     broken
 }
 
@@ -264,6 +265,38 @@ fn time(case: &Case) -> Option<Broken> {
     let too_much = gained(after.credits.bake_millis, before.credits.bake_millis)
         || gained(after.credits.deadline_millis, before.credits.deadline_millis);
     too_much.then(|| broken("S15", format!("more than {elapsed} ms credited")))?
+}
+
+/// S17: in a freeze nothing advances, unless a person has lifted it or the revision was promoted before.
+fn frozen(case: &Case) -> Option<Broken> {
+    let (run, after) = (case.run?, case.after?);
+    let before = run.status.as_ref()?;
+    let forward = after.step > before.step
+        || after.weight > before.weight
+        || (before.phase == RunPhase::Stepping && after.phase == RunPhase::Soaking)
+        || (before.phase <= RunPhase::Soaking && after.phase == RunPhase::Finishing);
+    let freeze = case.world.guardrails.freezes.iter().find(|freeze| freeze.holds(before.freeze_override.as_ref()))?;
+    let (policy, window) = (&freeze.policy, &freeze.window);
+    (forward && !run.spec.plan.known)
+        .then(|| broken("S17", format!("the run would go on in freeze window {window} of RolloutPolicy {policy}")))?
+}
+
+/// S17: in a freeze nothing starts, either.
+fn start_in_freeze(world: &World, decision: &Decision) -> Option<Broken> {
+    let Some(RunWrite::Create { name, spec }) = &decision.run else { return None };
+    let FreezeView { policy, window, .. } = world.guardrails.freezes.first()?;
+    let lifted = world.actions.iter().any(|action| action.kind == ActionType::Override && !action.reason.is_empty());
+    // A record that was lost is made again to go back.
+    let is_new = !world
+        .services
+        .iter()
+        .any(|service| service.state.known().is_some_and(|state| state.run.as_deref() == Some(name.as_str())))
+        && !world
+            .routes
+            .iter()
+            .any(|route| route.state.known().is_some_and(|state| state.run.as_deref() == Some(name.as_str())));
+    (is_new && !lifted && !spec.plan.known)
+        .then(|| broken("S17", format!("a run would start in freeze window {window} of RolloutPolicy {policy}")))?
 }
 
 /// S13: an intent gets one answer.

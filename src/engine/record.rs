@@ -131,6 +131,8 @@ mod tests {
         while has_room(&status.approvals, &approval()) {
             status.approvals.push(approval());
         }
+        let (author, reason, until) = (name(), "r".repeat(512), Some(AT.to_owned()));
+        status.freeze_override = Some(crate::api::FreezeOverride { author, reason, until });
         let whole = "e".repeat(MAX_EVIDENCE_BYTES);
         status.evidence = Some(EvidenceRecord { message: whole, ..EvidenceRecord::default() });
         for _ in 0..100 {

@@ -62,6 +62,8 @@ pub(super) fn pass(draft: &mut Draft) -> Situation {
     situation.stable = Some(stable.clone());
     situation.run = world.runs.last().map(|run| run.name.clone());
     situation.completed = Some(Completed::As(last_outcome(world, stable)));
+    let violation = start::violation(world, spec, stable);
+    situation.extra.extend(violation.map(|message| ("PolicyViolation", Reason::PolicyViolation, message)));
     situation
 }
 
@@ -122,7 +124,8 @@ fn candidate(draft: &mut Draft, stable: &str, source: &SourceView) -> Situation 
         return situation;
     }
     close_last_run(draft, source);
-    intent::at_rest(draft, &[ActionType::Retry]);
+    intent::at_rest(draft, &[ActionType::Retry, ActionType::Override]);
+    intent::nothing_to_lift(draft);
     let retrying = tried.is_some();
     if let (Some(action), false) = (retry, retrying) {
         let why = format!("revision {} was not taken back; its run starts anyway", source.revision);

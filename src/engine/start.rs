@@ -4,8 +4,8 @@
 
 use super::{
     Action, Draft, Refusal, RunWrite, Seen, ValidRollout, World,
-    draft::ACTIVE_POLL_MILLIS,
-    intent,
+    draft::{ACTIVE_POLL_MILLIS, REST_POLL_MILLIS},
+    guardrails, intent,
     project::{Completed, Situation},
     record::MAX_SPEC_BYTES,
 };
@@ -29,8 +29,10 @@ pub(super) fn obstacle(world: &World, draft: &mut Draft, revision: &str) -> Opti
         return pending(Reason::Paused, "a new template waits: spec.paused is true");
     }
     let mut refusals = world.refusals.clone();
-    if let Err(problems) = &world.analysis {
-        refusals.extend(problems.iter().cloned());
+    let frozen = freeze(world, spec, revision, revision);
+    match &world.analysis {
+        Ok(_) => refusals.extend(guardrails::refusals(world, &frozen, spec.replicas.unwrap_or(1))),
+        Err(problems) => refusals.extend(problems.iter().cloned()),
     }
     if !refusals.is_empty() {
         let busy = refusals.iter().all(|refusal| refusal.reason == Reason::RuleBusy);
@@ -39,10 +41,26 @@ pub(super) fn obstacle(world: &World, draft: &mut Draft, revision: &str) -> Opti
     if let Some(unknown) = unknown_input(world) {
         return Some(Situation::new(Phase::Progressing, Reason::ApiUnavailable, unknown));
     }
-    if let Some(refusal) = too_large(&freeze(world, spec, revision, revision)) {
+    if let Some(refusal) = too_large(&frozen) {
         return Some(stalled(&[refusal]));
     }
-    refused_template(world, draft, revision)
+    if let Some(refused) = refused_template(world, draft, revision) {
+        return Some(refused);
+    }
+    draft.wake(world.guardrails.turns_in_millis.unwrap_or(REST_POLL_MILLIS));
+    let frozen = guardrails::hold_of_start(world, &frozen.plan, intent::lifts_freeze(world))?;
+    pending(Reason::Frozen, &frozen)
+}
+
+/// What RolloutPolicies have against the spec, although no run is to start: it is said before the next release meets it.
+pub(super) fn violation(world: &World, spec: &ValidRollout, stable: &str) -> Option<String> {
+    world.analysis.as_ref().ok()?;
+    // Of a revision that was promoted before nothing is asked; the next one is another.
+    let mut frozen = freeze(world, spec, stable, stable);
+    frozen.plan = Plan { steps: spec.steps.clone(), soak: spec.soak, known: false };
+    let found = guardrails::refusals(world, &frozen, spec.replicas.unwrap_or(1));
+    let sentences: Vec<String> = found.into_iter().map(|refusal| refusal.message).collect();
+    (!sentences.is_empty()).then(|| sentences.join("; "))
 }
 
 /// What a run would freeze is more than its record has room for: queries, steps and routes are each bounded, and not all of

@@ -7,7 +7,7 @@ use super::{
     active::Active,
     contention, course,
     draft::{ACTIVE_POLL_MILLIS, Draft, SHORT_POLL_MILLIS},
-    intent,
+    guardrails, intent,
     prepare::{self, Waiting},
     project::{Completed, Situation},
     retire, start,
@@ -25,7 +25,7 @@ const NAMED_POLICIES: usize = 5;
 
 /// One pass over a run in its steps or its soak: at most one transition, then the actions that follow from the record.
 pub(super) fn pass(active: &mut Active, draft: &mut Draft) -> Situation {
-    draft.wake(ACTIVE_POLL_MILLIS);
+    draft.wake(ACTIVE_POLL_MILLIS.min(active.world.guardrails.turns_in_millis.unwrap_or(ACTIVE_POLL_MILLIS)));
     let waiting = prepare::waiting(active, draft);
     credit(active, waiting.as_ref());
     let back: [fn(&mut Active, &mut Draft); 9] =
@@ -215,13 +215,14 @@ fn hold(reason: Reason, message: impl Into<String>) -> Option<Waiting> {
     Some(Waiting { reason, message: message.into(), on_deadline: false })
 }
 
-/// Paused, by the spec or by a person.
+/// Paused, by the spec or by a person, or held by a RolloutPolicy.
 fn held_back(active: &Active) -> Option<Waiting> {
     let weight = active.status.weight;
     match &active.world.rollout.spec {
         Ok(spec) if spec.paused => hold(Reason::Paused, format!("spec.paused holds the run at weight {weight}")),
         Ok(_) if active.status.paused => hold(Reason::PausedAtStep, format!("paused by a person at weight {weight}")),
-        Ok(_) => None,
+        Ok(_) => guardrails::hold_of_run(active.world, active.spec, &active.status, active.full)
+            .and_then(|(reason, message)| hold(reason, message)),
         Err(_) => hold(Reason::InvalidSpec, format!("the spec is invalid; the run stays at weight {weight}")),
     }
 }
@@ -240,7 +241,7 @@ fn gates(active: &Active) -> Option<Waiting> {
         return None;
     }
     active.step().gates.iter().find_map(|gate| {
-        let given = active.status.approvals.iter().filter(|approval| approval.gate == gate.name).count();
+        let given = active.status.approvals.iter().filter(|approval| intent::counts(active, approval, gate)).count();
         (given < gate.approvals as usize).then(|| {
             let message = format!(
                 "gate {} of step {} has {given} of {} approvals",
@@ -343,6 +344,9 @@ fn situation(active: &Active, draft: &mut Draft, waiting: Option<Waiting>) -> Si
         Reason::RouteMissing | Reason::ServiceMissing | Reason::InvalidSpec => Phase::Degraded,
         Reason::Paused
         | Reason::PausedAtStep
+        | Reason::Frozen
+        | Reason::PolicyViolation
+        | Reason::PolicyInvalid
         | Reason::AwaitingApproval
         | Reason::Inconclusive
         | Reason::RouteContended

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 
+use super::Guardrails;
 use crate::{
     api::{ActionType, EvidenceRecord, Percent, PlanStep, Reason, RolloutRunSpec, RolloutRunStatus, RunRoute, Span},
     stats::Verdict,
@@ -52,7 +53,7 @@ impl<T> Seen<T> {
 /// Everything that one decision rests on.
 #[derive(Clone, Debug)]
 pub struct World {
-    /// RFC 3339 wall-clock time, for records only: no decision compares it.
+    /// RFC 3339 wall-clock time, for records: of decisions only the memory of resets compares it.
     pub now: String,
     /// Monotonic milliseconds since the last pass over this Rollout, within [0, 10 s].
     pub elapsed_millis: u64,
@@ -78,6 +79,8 @@ pub struct World {
     pub spent_actions: Vec<String>,
     /// What stands against starting a run (refusals), found by the adapters: all of them.
     pub refusals: Vec<Refusal>,
+    /// What the RolloutPolicies that select this Rollout ask for.
+    pub guardrails: Guardrails,
     /// Policies that name an application Service and do not follow to a revision's, sorted.
     pub not_carried: Vec<PolicyView>,
     /// What the dry-run of the source's template said; None: not asked yet.

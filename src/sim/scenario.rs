@@ -9,7 +9,9 @@ use super::{
     world::World,
 };
 use crate::{
-    controller::{BACKEND_TLS_POLICY, DEPLOYMENT, HTTP_ROUTE, Kind, METRICS_PROVIDER, ROLLOUT, SERVICE},
+    controller::{
+        BACKEND_TLS_POLICY, DEPLOYMENT, HTTP_ROUTE, Kind, METRICS_PROVIDER, ROLLOUT, ROLLOUT_POLICY, SERVICE,
+    },
     workload::object::text,
 };
 
@@ -39,6 +41,8 @@ pub struct Shop {
     pub referenced: bool,
     /// A TLS policy names the Service.
     pub tls: bool,
+    /// A RolloutPolicy freezes the first seconds of every minute; 0: there is none.
+    pub freeze_seconds: u64,
     pub requests_per_second: f64,
 }
 
@@ -55,6 +59,7 @@ impl Default for Shop {
             judged: false,
             referenced: false,
             tls: false,
+            freeze_seconds: 0,
             requests_per_second: 50.0,
         }
     }
@@ -74,6 +79,9 @@ impl Shop {
         }
         if self.tls {
             documents.push((BACKEND_TLS_POLICY, tls_policy()));
+        }
+        if self.freeze_seconds > 0 {
+            documents.push((ROLLOUT_POLICY, policy(self.freeze_seconds)));
         }
         documents
     }
@@ -224,6 +232,16 @@ fn route() -> Value {
             "parentRefs": [{"name": "edge"}],
             "rules": [{"backendRefs": [{"name": ROLLOUT_NAME, "port": 80}]}],
         },
+    })
+}
+
+fn policy(seconds: u64) -> Value {
+    let window = json!({"name": "each-minute", "schedule": "* * * * *", "duration": format!("{seconds}s")});
+    json!({
+        "apiVersion": "tidegate.io/v1alpha1",
+        "kind": "RolloutPolicy",
+        "metadata": {"name": "calm"},
+        "spec": {"namespaces": {"names": [NAMESPACE]}, "freezeWindows": [window]},
     })
 }
 

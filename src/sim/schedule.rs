@@ -78,7 +78,9 @@ impl Schedule {
         // Drawn from a chance of its own, so that a seed is the schedule that it was.
         let has_baseline = Chance::new(!seed).below(3) == 0;
         let shop = shop(&mut chance);
-        let shop = Shop { baseline: shop.routed && has_baseline, ..shop };
+        let mut of_policy = Chance::new(seed.rotate_left(32));
+        let freeze_seconds = if of_policy.below(4) == 0 { of_policy.pick(&[5, 20, 45]) } else { 0 };
+        let shop = Shop { baseline: shop.routed && has_baseline, freeze_seconds, ..shop };
         let habits = habits(&mut chance);
         let count = chance.below(9);
         let mut deeds: Vec<(Millis, Deed)> = (0..count).map(|_| (chance.below(TROUBLE), deed(&mut chance))).collect();

@@ -50,6 +50,11 @@ fn referenced() -> Shop {
     Shop { referenced: true, ..brief() }
 }
 
+/// Most of every minute is frozen.
+fn frozen() -> Shop {
+    Shop { freeze_seconds: 40, ..brief() }
+}
+
 impl Story {
     fn of(name: &'static str, shop: Shop, deeds: Vec<(u64, Deed)>) -> Self {
         let deeds = deeds.into_iter().map(|(second, deed)| (1_000 * second, deed)).collect();
@@ -76,6 +81,17 @@ impl Story {
                 "without a route a person takes a version back",
                 direct(),
                 vec![(1, deploy(2)), (9, ask(ActionType::Abort))],
+            ),
+            Self::of("a version is promoted between freeze windows", frozen(), vec![(1, deploy(2))]),
+            Self::of(
+                "a person takes a version back in a freeze window",
+                frozen(),
+                vec![(1, deploy(2)), (75, ask(ActionType::Abort))],
+            ),
+            Self::of(
+                "a person overrides a freeze window",
+                frozen(),
+                vec![(1, deploy(2)), (2, ask(ActionType::Override))],
             ),
             Self::of("a version is overtaken by a newer one", brief(), vec![(1, deploy(2)), (14, deploy(3))]),
             Self::of("the stable version is asked for again", brief(), vec![(1, deploy(2)), (14, deploy(1))]),

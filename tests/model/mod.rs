@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use tidegate::{
     api::{
         ActionOutcome, ActionType, ErrorBudget, EvidenceRecord, Percent, PlanStep, Reason, ResolvedAnalysis,
-        RolloutRunStatus, RolloutStatus, RunPhase, RunRoute, Span, recorded_as,
+        RolloutPolicySpec, RolloutRunStatus, RolloutStatus, RunPhase, RunRoute, Span, recorded_as,
     },
     engine::*,
     stats::Verdict,
@@ -27,6 +27,8 @@ pub struct Model {
     pub notes: Vec<String>,
     pub outcomes: Vec<(String, ActionOutcome, String)>,
     pub verdict: Option<Verdict>,
+    /// RolloutPolicies that select the Rollout, by name.
+    pub policies: Vec<(String, RolloutPolicySpec)>,
     /// Kinds of route whose parents say nothing of what is written.
     pub silent: Vec<&'static str>,
     pub writes: usize,
@@ -89,6 +91,7 @@ impl Model {
             actions: Vec::new(),
             spent_actions: Vec::new(),
             refusals: Vec::new(),
+            guardrails: Guardrails::default(),
             not_carried: Vec::new(),
             dry_run: Some(Ok(())),
             analysis: Ok(ResolvedAnalysis::default()),
@@ -105,6 +108,7 @@ impl Model {
             notes: Vec::new(),
             outcomes: Vec::new(),
             verdict: None,
+            policies: Vec::new(),
             silent: Vec::new(),
             writes: 0,
             crash_after: None,
@@ -130,6 +134,12 @@ impl Model {
 
     pub fn template(&mut self, revision: &str) {
         self.world.source = Seen::Known(SourceView { revision: revision.into(), deployment: None });
+    }
+
+    /// A RolloutPolicy of this name, as YAML; it takes the place of one that was there.
+    pub fn policy(&mut self, name: &str, spec: &str) {
+        self.policies.retain(|(other, _)| other != name);
+        self.policies.push((name.to_owned(), serde_yaml_ng::from_str(spec).unwrap()));
     }
 
     pub fn ask(&mut self, kind: ActionType, change: impl FnOnce(&mut ActionView)) {
@@ -252,6 +262,10 @@ impl Model {
 
     fn observe(&mut self) {
         self.world.now = stamp(self.millis);
+        self.world.guardrails = Guardrails {
+            hostnames: std::mem::take(&mut self.world.guardrails.hostnames),
+            ..Guardrails::at(&self.world.now, self.policies.clone())
+        };
         self.grow();
         self.follow();
         let now = self.millis;

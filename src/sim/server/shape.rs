@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 use super::schema;
 use crate::controller::{
     ANALYSIS_TEMPLATE, BACKEND_TRAFFIC_POLICY, CLUSTER_ANALYSIS_TEMPLATE, DEPLOYMENT, HPA, Kind, METRICS_PROVIDER,
-    NAMESPACE, POD, ROLLOUT, SERVICE,
+    NAMESPACE, POD, ROLLOUT, ROLLOUT_POLICY, SERVICE,
 };
 
 /// The shape of one value.
@@ -140,6 +140,7 @@ static SHAPES: LazyLock<BTreeMap<Kind, Shape>> = LazyLock::new(|| {
         (BACKEND_TRAFFIC_POLICY, shape(&["spec.targetRefs[group,kind,name]"])),
         (ROLLOUT, own(ROLLOUT)),
         (METRICS_PROVIDER, own(METRICS_PROVIDER)),
+        (ROLLOUT_POLICY, own(ROLLOUT_POLICY)),
         (ANALYSIS_TEMPLATE, own(ANALYSIS_TEMPLATE)),
         (CLUSTER_ANALYSIS_TEMPLATE, own(CLUSTER_ANALYSIS_TEMPLATE)),
     ])
