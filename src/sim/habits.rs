@@ -1,6 +1,6 @@
 //! How slow and how faulty a simulated cluster is.
 
-use super::clock::Millis;
+use super::{clock::Millis, mishaps::Mishap};
 
 /// A span that is drawn anew each time, both ends included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,6 +58,8 @@ pub struct Habits {
     pub faults: Faults,
     /// A GitOps tool writes back what it owns this often; 0: never.
     pub gitops: Millis,
+    /// Something that goes wrong once, at its place.
+    pub mishap: Option<Mishap>,
 }
 
 impl Default for Habits {
@@ -74,6 +76,7 @@ impl Default for Habits {
             restart: Delay::of(1_000, 5_000),
             faults: Faults::default(),
             gitops: 0,
+            mishap: None,
         }
     }
 }

@@ -71,6 +71,9 @@ impl Link {
             let writer = Writer::new(FIELD_MANAGER, &self.clock.text());
             let answer = perform(&mut world, &writer);
             world.after_commits();
+            if matches!(answer, Err(ClusterError::Conflict { .. })) {
+                world.note_lateness(site);
+            }
             answer
         };
         if fate == Fate::Killed(Moment::AfterCommit) {
@@ -84,7 +87,12 @@ impl Link {
         }
     }
 
-    async fn read<T>(&self, object: String, perform: impl FnOnce(&World) -> T + Send) -> Result<T, ClusterError> {
+    async fn read<T>(
+        &self,
+        kind: Kind,
+        name: &str,
+        perform: impl FnOnce(&World) -> T + Send,
+    ) -> Result<T, ClusterError> {
         let (lost, there, back) = {
             let mut world = self.world.lock();
             let (delay, faults) = (world.habits.request, world.habits.faults);
@@ -92,10 +100,14 @@ impl Link {
         };
         self.clock.sleep(there).await;
         if lost {
+            let object = if name.is_empty() { kind.plural.into() } else { said(kind, name) };
             return Err(ClusterError::Unavailable { object, message: "the request timed out".into() });
         }
-        let answer = perform(&self.world.lock());
-        self.clock.sleep(back).await;
+        let (answer, delay) = {
+            let mut world = self.world.lock();
+            (perform(&world), world.delay_of_answer(kind, name))
+        };
+        self.clock.sleep(back + delay).await;
         Ok(answer)
     }
 
@@ -140,12 +152,12 @@ fn said(kind: Kind, name: &str) -> String {
 #[async_trait]
 impl Cluster for Link {
     async fn get(&self, kind: Kind, namespace: &str, name: &str) -> Result<Option<Value>, ClusterError> {
-        let found = self.read(said(kind, name), |world| world.server.get(kind, namespace, name)).await?;
+        let found = self.read(kind, name, |world| world.server.get(kind, namespace, name)).await?;
         Ok(found.map(Arc::unwrap_or_clone))
     }
 
     async fn list(&self, kind: Kind, namespace: &str, selector: &str) -> Result<Vec<Value>, ClusterError> {
-        let found = self.read(kind.plural.into(), |world| world.server.list(kind, namespace, selector)).await?;
+        let found = self.read(kind, "", |world| world.server.list(kind, namespace, selector)).await?;
         Ok(found.into_iter().map(Arc::unwrap_or_clone).collect())
     }
 

@@ -3,12 +3,14 @@
 //! One seed, one clock, one thread. Nothing here waits for real time or asks the outside.
 
 mod agenda;
+mod aimed;
 pub mod chance;
 mod clock;
 mod fleet;
 mod gateway;
 mod habits;
 mod link;
+mod mishaps;
 #[cfg(feature = "mutants")]
 pub mod mutants;
 mod oracle;
@@ -18,6 +20,7 @@ pub mod scenario;
 pub mod schedule;
 mod server;
 mod simulation;
+mod situations;
 pub mod story;
 mod timeline;
 mod traffic;
@@ -28,6 +31,7 @@ mod world;
 pub use clock::{Millis, Process};
 pub use habits::{Delay, Faults, Habits};
 pub use link::Moment;
+pub use mishaps::{EventFate, Mishap};
 pub use oracle::{Change, Offence, Oracle};
 pub use people::Deed;
 pub use simulation::Simulation;
