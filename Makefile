@@ -5,7 +5,7 @@ CARGO ?= cargo
 LAB := target/lab
 TEST_THREADS ?= 4
 
-.PHONY: build demo lab test check unit lab-test lab-verdicts lab-install conformance crash faults outages bench-idle bench-verdicts sim sim-long crashes crash-pairs fuzz mutants generate chart image musl deny
+.PHONY: build demo lab test check unit lab-test lab-verdicts lab-install conformance crash faults outages bench-idle bench-verdicts sim sim-long crashes crash-pairs mishaps fuzz mutants generate chart image musl deny
 .DEFAULT_GOAL := build
 
 build: ## The binary, target/debug/tidegate
@@ -99,6 +99,9 @@ crashes: ## A crash at every write of every story, on each side
 
 crash-pairs: ## Two crashes in each story, at the first write of any two sites
 	CRASHES=pairs $(CARGO) test --locked --release --test sim_crashes -- --nocapture
+
+mishaps: ## Every event of every story hidden, twice and late; every answer that others make old on its way
+	MISHAPS=all $(CARGO) test --locked --release --test sim_mishaps -- --nocapture
 
 FUZZ_RUNS ?= 20000
 

@@ -4,6 +4,7 @@
 
 mod admission;
 mod agenda;
+mod aimed;
 pub mod chance;
 mod clock;
 mod fleet;
@@ -11,6 +12,7 @@ mod gateway;
 mod habits;
 mod leaders;
 mod link;
+mod mishaps;
 #[cfg(feature = "mutants")]
 pub mod mutants;
 mod oracle;
@@ -20,6 +22,7 @@ pub mod scenario;
 pub mod schedule;
 pub mod server;
 mod simulation;
+mod situations;
 pub mod story;
 mod timeline;
 mod traffic;
@@ -31,6 +34,7 @@ pub use clock::{Millis, Process};
 pub use habits::{Delay, Faults, Habits};
 pub use leaders::{Candidates, LeaderDeed};
 pub use link::Moment;
+pub use mishaps::{EventFate, Mishap};
 pub use oracle::{Change, Offence, Oracle};
 pub use people::Deed;
 pub use simulation::Simulation;

@@ -8,11 +8,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use super::{
+    aimed,
     chance::Chance,
     clock::Millis,
     habits::{Delay, Faults, Habits},
     leaders::{Candidates, LeaderDeed},
     link::Moment,
+    mishaps::Places,
     oracle::Offence,
     people::Deed,
     scenario::{IMAGES, NAMESPACE, ROLLOUT_NAME, ROUTE_NAME, Shop, phase},
@@ -29,6 +31,8 @@ use crate::{
 
 /// Time that a schedule's deeds are spread over.
 const TROUBLE: Millis = 70_000;
+/// From the last deed to the end of trouble.
+const AFTERMATH: Millis = 10_000;
 /// A run that others have reset twice is tried again after this.
 const CONTENDED: Millis = 31 * 60_000;
 /// From rest to when everything has settled: the last status is written, garbage collected.
@@ -65,6 +69,8 @@ pub struct Outcome {
     pub lost: u64,
     /// How everything stands at rest.
     pub end: String,
+    /// Where a mishap could have happened.
+    pub places: Places,
 }
 
 impl Schedule {
@@ -86,6 +92,7 @@ impl Schedule {
         deeds.extend((0..2 * habits.candidates.count).map(|_| (leaders.below(TROUBLE), leader_deed(&mut leaders))));
         // Without a new version nothing much happens.
         deeds.push((1_000, Deed::Deploy { rollout: ROLLOUT_NAME.into(), image: IMAGES[1].into() }));
+        deeds.extend(aimed::deed(seed).map(|deed| (1_500, deed)));
         deeds.sort_by_key(|(at, _)| *at);
         Self { seed, shop, habits, deeds, crashes: Vec::new(), heals: true }
     }
@@ -133,7 +140,10 @@ impl Schedule {
             }
         }
         let last = self.deeds.last().map_or(0, |(at, _)| *at);
-        simulation.run_until(begun + last + 10_000, |_| false);
+        simulation.run_until(begun + last, |_| false);
+        simulation.run_until(begun + last + TROUBLE, |world| world.awaited == 0);
+        let over = simulation.clock.now() + AFTERMATH;
+        simulation.run_until(over, |_| false);
         if self.heals {
             simulation.world.lock().heal(calm);
         }
@@ -195,6 +205,7 @@ fn finish(world: &World, mut outcome: Outcome) -> Outcome {
         writes_at: world.writes_at.clone(),
         lost: world.traffic.lost_requests,
         end: end(world),
+        places: world.places.clone(),
     }
 }
 
