@@ -13,6 +13,7 @@ mod grpc;
 mod guardrails;
 mod idle;
 mod intents;
+mod leader;
 mod midrun;
 mod owners;
 mod policies;
