@@ -3,9 +3,12 @@
 use std::{
     fs::File,
     path::PathBuf,
-    process::{Child, Command, Stdio},
+    process::{Child, Command, ExitStatus, Stdio},
     sync::atomic::{AtomicU16, Ordering},
+    time::Duration,
 };
+
+use tokio::time::{Instant, sleep};
 
 use super::{Space, space::lab};
 
@@ -64,6 +67,30 @@ impl Controller {
             .spawn()
             .expect("the controller starts");
         self.child = Some(child);
+    }
+
+    /// SIGTERM, or another signal by its name.
+    pub fn signal(&self, name: &str) {
+        let id = self.child.as_ref().expect("it runs").id().to_string();
+        let sent = Command::new("kill").args(["-s", name, &id]).status().expect("kill runs");
+        assert!(sent.success(), "{name} to {id}");
+    }
+
+    /// How it ended; None: it runs.
+    pub fn ended(&mut self) -> Option<ExitStatus> {
+        self.child.as_mut().and_then(|child| child.try_wait().expect("its state"))
+    }
+
+    /// How it ends by itself.
+    pub async fn end(&mut self) -> ExitStatus {
+        let limit = Instant::now() + Duration::from_secs(20);
+        loop {
+            if let Some(ended) = self.ended() {
+                return ended;
+            }
+            assert!(Instant::now() < limit, "the controller of {} has not ended", self.namespace);
+            sleep(Duration::from_millis(100)).await;
+        }
     }
 
     /// `kill -9`.

@@ -12,6 +12,7 @@ pub mod denial;
 pub mod fault;
 pub mod ledger;
 pub mod load;
+pub mod partition;
 pub mod point;
 pub mod proxy;
 pub mod relay;

@@ -29,6 +29,7 @@ use tokio::{
 use super::{
     Space,
     fault::{Fault, Rule, broken_off, refusal},
+    partition::Way,
     point::{Point, Side},
     request::{Asks, Write},
     space::{client_of, lab},
@@ -55,6 +56,8 @@ struct Shared {
     plan: Mutex<Plan>,
     reached: watch::Sender<bool>,
     watches: watch::Sender<Watches>,
+    /// What is held back may go on.
+    let_go: watch::Sender<bool>,
 }
 
 /// What happens to requests, and what happened.
@@ -68,12 +71,20 @@ struct Plan {
     asked: Vec<Write>,
     injected: u64,
     written: Vec<Written>,
+    way: Way,
+    /// Writes of this resource are held back on their way.
+    held: Option<&'static str>,
+    /// How many were.
+    holds: usize,
+    /// What the API server answered to those that were let go.
+    late: Vec<u16>,
 }
 
 enum Fate {
     Passes,
     Fault(Fault),
     Crash(Side),
+    Held,
     Nothing,
 }
 
@@ -85,6 +96,7 @@ impl Proxy {
             plan: Mutex::default(),
             reached: watch::Sender::new(false),
             watches: watch::Sender::new(Watches::Prompt),
+            let_go: watch::Sender::new(false),
         });
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("its address");
@@ -114,6 +126,30 @@ impl Proxy {
 
     pub fn watches(&self, rule: Watches) {
         self.shared.watches.send_replace(rule);
+    }
+
+    pub fn way(&self, way: Way) {
+        self.shared.plan().way = way;
+    }
+
+    /// Writes of this resource are held back from now on, however long: whoever sent them gets no answer.
+    pub fn hold(&self, resource: &'static str) {
+        self.shared.plan().held = Some(resource);
+    }
+
+    /// How many writes are held back.
+    pub fn holds(&self) -> usize {
+        self.shared.plan().holds
+    }
+
+    /// What was held back goes to the API server.
+    pub fn let_go(&self) {
+        self.shared.let_go.send_replace(true);
+    }
+
+    /// The API server's answers to what was let go.
+    pub fn late(&self) -> Vec<u16> {
+        self.shared.plan().late.clone()
     }
 
     /// Cuts the controller off at this write; writes are counted from now on.
@@ -160,6 +196,10 @@ impl Plan {
         if self.is_shut {
             return Fate::Nothing;
         }
+        if asks.write().is_some_and(|write| Some(write.resource.as_str()) == self.held) {
+            self.holds += 1;
+            return Fate::Held;
+        }
         if let Some(write) = asks.write() {
             self.asked.push(write.clone());
             if let Some((point, side, seen)) = &mut self.crash
@@ -189,13 +229,16 @@ impl Plan {
 
 async fn handle(State(shared): State<Arc<Shared>>, request: Request) -> Response {
     let asks = Asks::of(request.method(), request.uri());
+    if !shared.plan().way.leads_to(request.uri().path()) {
+        return std::future::pending().await;
+    }
     let (head, body) = request.into_parts();
     let body = to_bytes(body, usize::MAX).await.unwrap_or_default();
     let fate = shared.plan().fate(&asks);
     if asks == Asks::Watch {
         return match fate {
             Fate::Nothing => std::future::pending().await,
-            Fate::Passes | Fate::Fault(_) | Fate::Crash(_) => {
+            Fate::Passes | Fate::Fault(_) | Fate::Crash(_) | Fate::Held => {
                 let rule = shared.watches.subscribe();
                 passed(&shared, head, body).await.map_or_else(broken_off, |answer| ruled(answer, rule))
             }
@@ -205,6 +248,16 @@ async fn handle(State(shared): State<Arc<Shared>>, request: Request) -> Response
     match fate {
         Fate::Passes => pass.await,
         Fate::Nothing => std::future::pending().await,
+        Fate::Held => {
+            let mut let_go = shared.let_go.subscribe();
+            // A task of its own: it outlives the connection and whoever sent it.
+            tokio::spawn(async move {
+                let _ = let_go.wait_for(|let_go| *let_go).await;
+                let answer = pass.await;
+                shared.plan().late.push(answer.status().as_u16());
+            });
+            std::future::pending().await
+        }
         Fate::Fault(Fault::Refused(code)) => refusal(code),
         Fate::Fault(Fault::Applied504) => {
             pass.await;

@@ -37,6 +37,15 @@ impl Stage {
         (Self::adopted(space, app, controller, LOW_RATE).await, proxy)
     }
 
+    /// The same with a controller that leads by a Lease in the namespace.
+    pub async fn led(namespace: &str, binary: &str, shape: impl FnOnce(&mut Application)) -> (Self, Proxy) {
+        let (space, app) = Self::shaped(namespace, shape).await;
+        app.apply(&space).await;
+        let proxy = Proxy::start(&space).await;
+        let controller = Controller::candidate(&space, binary, proxy.kubeconfig.clone());
+        (Self::adopted(space, app, controller, LOW_RATE).await, proxy)
+    }
+
     /// The same with an owner of one's own.
     pub async fn by(
         namespace: &str,

@@ -14,6 +14,7 @@ mod grpc;
 mod guardrails;
 mod idle;
 mod intents;
+mod leader;
 mod midrun;
 mod notifications;
 mod owners;

@@ -12,7 +12,6 @@ use super::{
     chance::Chance,
     clock::Millis,
     habits::{Delay, Faults, Habits},
-    leaders::{Candidates, LeaderDeed},
     link::Moment,
     mishaps::Places,
     oracle::Offence,
@@ -86,10 +85,6 @@ impl Schedule {
         let habits = habits(&mut chance);
         let count = chance.below(9);
         let mut deeds: Vec<(Millis, Deed)> = (0..count).map(|_| (chance.below(TROUBLE), deed(&mut chance))).collect();
-        // One schedule in five has candidates for the lead; drawn from a chance of its own too.
-        let mut leaders = Chance::new(seed ^ 0x5ea1);
-        let habits = Habits { candidates: candidates(&mut leaders), ..habits };
-        deeds.extend((0..2 * habits.candidates.count).map(|_| (leaders.below(TROUBLE), leader_deed(&mut leaders))));
         // Without a new version nothing much happens.
         deeds.push((1_000, Deed::Deploy { rollout: ROLLOUT_NAME.into(), image: IMAGES[1].into() }));
         deeds.extend(aimed::deed(seed).map(|deed| (1_500, deed)));
@@ -288,27 +283,6 @@ fn deed(chance: &mut Chance) -> Deed {
         },
         _ => Deed::Kill,
     }
-}
-
-fn candidates(chance: &mut Chance) -> Candidates {
-    let count = if chance.below(5) == 0 { 2 } else { 0 };
-    Candidates { count, skewed: count > 0 && chance.below(2) == 0 }
-}
-
-fn leader_deed(chance: &mut Chance) -> Deed {
-    let edits = [("", 0), ("nobody", 3), ("controller-0", 0)];
-    Deed::Leader(match chance.below(8) {
-        0 => LeaderDeed::Kill,
-        1 => LeaderDeed::Terminate,
-        2 => LeaderDeed::CutOff,
-        3 => LeaderDeed::Reconnect,
-        4 | 5 => LeaderDeed::Pause { millis: chance.pick(&[3_000, 12_000, 60_000]) },
-        6 => LeaderDeed::DeleteLease,
-        _ => {
-            let (holder, epoch) = chance.pick(&edits);
-            LeaderDeed::EditLease { holder, epoch }
-        }
-    })
 }
 
 /// The phase, the images that serve, and what became of each run.

@@ -278,7 +278,11 @@ impl Course {
                     view.deployment = None;
                 }
             }
-            Event::Restart { after_writes: None } => model.forget(),
+            Event::Restart { after_writes: None } => {
+                // Whoever leads after it does so in a new epoch.
+                model.world.epoch += 1;
+                model.forget();
+            }
             Event::Restart { after_writes: Some(more) } => model.crash_after = Some(model.writes + more),
             Event::Leads => {
                 model.world.epoch += 1;
