@@ -35,7 +35,8 @@ impl Provider for Counters {
             (true, true) => 2,
             (true, false) => 1,
         };
-        let labels = BTreeMap::from([("job", "envoy"), ("instance", "a")].map(|(k, v)| (k.to_owned(), v.to_owned())));
+        let labels = [("job", "envoy"), ("instance", "a"), ("selector", selector)];
+        let labels = BTreeMap::from(labels.map(|(k, v)| (k.to_owned(), v.to_owned())));
         let scrapes = (START - 600 + 2..START + 600).step_by(5).filter(|at| from < *at && *at <= to);
         Ok(vec![Series {
             labels,

@@ -63,7 +63,7 @@ impl Serialize for Decimal {
 impl<'de> Deserialize<'de> for Decimal {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         #[derive(Deserialize)]
-        #[serde(untagged)]
+        #[serde(untagged, expecting = "write a whole number (2) or a quoted decimal (\"0.01\"), not below 0")]
         enum Written {
             Number(u64),
             Text(String),

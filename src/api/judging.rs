@@ -31,7 +31,7 @@ pub struct Judging {
     /// Part of the evidence that is kept for regressions that begin late, below 1. Default "0.5".
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub restart_reserve: Option<Decimal>,
-    /// Time over which that part is spread. Default: twice the bakes and the soak.
+    /// Time over which three quarters of that part are spread; the rest comes after it, ever more thinly. Default: twice the bakes and the soak.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("x-kubernetes-validations" = [not_zero()]))]
     pub horizon: Option<Span>,

@@ -107,7 +107,7 @@ impl Serialize for Percent {
 impl<'de> Deserialize<'de> for Percent {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         #[derive(Deserialize)]
-        #[serde(untagged)]
+        #[serde(untagged, expecting = "write a whole number (5) or a quoted decimal (\"0.1\"), from 0 to 100")]
         enum Written {
             Number(u32),
             Text(String),

@@ -105,7 +105,7 @@ pub struct MetricRecord {
     pub control_bad: u64,
     /// All requests of the control.
     pub control_total: u64,
-    /// Latency: above what requests are bad, for example "300ms, snapped up to 0.5 s" where that is the next bucket boundary.
+    /// Latency: above what requests are bad, for example "300ms, snapped up to 0.5 s" where that is the next bucket boundary. Threshold: how its measurements at the present weight stand.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub threshold: Option<String>,
     /// Windows that were judged; of a gauge, blocks that were compared.

@@ -269,7 +269,7 @@ fn number(text: &str, is_right: impl Fn(f64) -> bool, right: &str) -> Result<f64
 }
 
 pub fn rate(text: &str) -> Result<f64, String> {
-    number(text, |rate| rate > 0.0, "above 0, such as 40")
+    number(text, |rate| (1e-6..=1e9).contains(&rate), "from 0.000001 to 1000000000, such as 40")
 }
 
 pub fn part(text: &str) -> Result<f64, String> {
@@ -369,6 +369,8 @@ mod tests {
             "plan",
             "plan -f a.yaml --rps 0",
             "plan -f a.yaml --rps inf",
+            "plan -f a.yaml --rps 1e10",
+            "plan -f a.yaml --rps 1e-7",
             "plan -f a.yaml --error-ratio 1",
             "plan -f a.yaml --overdispersion 0.5",
             "plan -f a.yaml --scrape-interval 0s",

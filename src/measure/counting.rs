@@ -12,7 +12,7 @@ use super::{
     order::{Arm, Order},
     provider::{Provider, Series},
     room::{is_by_boundaries, room},
-    selectors::{ArmSelectors, Counters, Selectors},
+    selectors::{ArmSelectors, Counters, Selectors, told_apart},
     series::{ArmSeries, NewPods},
     tails::{Read, tails},
 };
@@ -20,7 +20,7 @@ use crate::{
     api::{Metric, MetricRecord, Percent, Span, TestsRecord},
     stats::{
         Apart, BudgetFold, BudgetTerms, Cells, Compared, Comparison, Counted, Flow, Folds, GRACE_WINDOWS, Judged,
-        LatencyFold, Outlook, Supply, Tally, Timing, Trial, figure,
+        LatencyFold, Outlook, Supply, Tally, Timing, Trial, Window, figure,
     },
 };
 
@@ -76,24 +76,31 @@ pub async fn count(
     if let Some((canary, control)) = folds.latency.as_ref().and_then(LatencyFold::counts) {
         (run.canary, run.control) = (canary, control);
     }
-    let whole = |count: f64| count.round() as u64;
     let of_ratio = folds.comparison.as_ref().map(Comparison::compared);
     let compared = of_ratio.or(folds.latency.as_ref().map(LatencyFold::compared));
     let outlook = of_ratio.map(|compared| ahead(order, metric, &timing, &tallies.step, &compared));
-    let counted = Counted { name: metric.name.clone(), supply, run, step: tallies.step, compared };
     let record = MetricRecord {
+        threshold,
+        windows_dropped: tallies.dropped(),
+        tests: compared.as_ref().map(|compared| tests_record(compared, order, outlook.as_ref())),
+        fold: Some(folds.state()),
+        ..counted(&run)
+    };
+    let counted = Counted { name: metric.name.clone(), supply, run, step: folds.counts.step, compared };
+    Counting { counted, record, watermark: folds.watermark, budget: folds.budget, outlook, terms_missing }
+}
+
+/// The part of the record that is counts.
+pub(super) fn counted(run: &Tally) -> MetricRecord {
+    let whole = |count: f64| count.round() as u64;
+    MetricRecord {
         canary_bad: whole(run.canary.bad),
         canary_total: whole(run.canary.total),
         control_bad: whole(run.control.bad),
         control_total: whole(run.control.total),
-        threshold,
-        windows_used: tallies.run.windows,
-        windows_dropped: tallies.dropped(),
-        tests: compared.as_ref().map(|compared| tests_record(compared, order, outlook.as_ref())),
-        gauge: None,
-        fold: Some(folds.state()),
-    };
-    Counting { counted, record, watermark: folds.watermark, budget: folds.budget, outlook, terms_missing }
+        windows_used: run.windows,
+        ..MetricRecord::default()
+    }
 }
 
 /// The measured traffic of the present step, for what lies ahead.
@@ -116,7 +123,7 @@ fn ahead(order: &Order, metric: &Metric, timing: &Timing, step: &Tally, compared
     }
 }
 
-fn tests_record(compared: &Compared, order: &Order, outlook: Option<&Outlook>) -> TestsRecord {
+pub(super) fn tests_record(compared: &Compared, order: &Order, outlook: Option<&Outlook>) -> TestsRecord {
     let bake = order.plan.steps.get(order.step as usize).map_or(Span::ZERO, |step| step.bake);
     let comparing = order.weight > Percent::ZERO && order.weight < Percent::FULL;
     let detectable = outlook.filter(|_| comparing).and_then(|outlook| outlook.detectable(order.weight, bake));
@@ -255,6 +262,7 @@ impl Reader<'_> {
         let from = folds.watermark - LOOK_BACK_WINDOWS * timing.window;
         let read = |arm: Arm| selectors.read(arm, provider, from, to);
         let (mut canary, mut control) = try_join(read(Arm::Canary), read(Arm::Control)).await?;
+        told_apart(&canary, &control)?;
         let threshold = counters.sort(&mut canary, &mut control)?;
         if canary.total.is_empty() && control.total.is_empty() && !control.own_targets {
             control.up = scraped_proxies(selectors, provider, from, to).await?;
@@ -268,13 +276,30 @@ impl Reader<'_> {
         };
         let cells = Cells { window: timing.window, from: folds.watermark, to, changed_at: order.settled_at };
         let read = Read { canary: &canary, control: &control, new_pods: [&of_canary, &of_control], cells };
-        let assembly = match &mut folds.latency {
+        let mut assembly = match &mut folds.latency {
             Some(fold) => tails(order, selectors, fold, read, provider).await?,
             None => read.assembly(order),
         };
+        let contradiction = assembly.drop_contradictions(timing.window);
         let enough = !assembly.windows.is_empty();
         folds.absorb(&assembly, judged(order, &timing));
-        if enough { Ok(threshold) } else { Err(shortfall(selectors, &canary, &control)) }
+        match contradiction {
+            _ if enough => Ok(threshold),
+            Some(window) => Err(self.contradicts(&window)),
+            None => Err(shortfall(selectors, &canary, &control)),
+        }
+    }
+
+    /// What is wrong with a window whose counts do not belong together.
+    fn contradicts(&self, window: &Window) -> String {
+        let of_canary = !window.canary.belong_together();
+        let arm = if of_canary { "the canary" } else { control_name(self.selectors) };
+        let what = match self.counters {
+            Counters::Ratio(ratio) if ratio.good.is_some() => "good",
+            Counters::Ratio(_) => "bad",
+            Counters::Latency(_) => return format!("a bucket of {arm} grew by more than all of its requests"),
+        };
+        format!("{arm} had more {what} requests than requests in all: what {what} selects must be a part of total")
     }
 }
 
@@ -340,12 +365,13 @@ async fn new_pods(
     Ok(pods)
 }
 
+fn control_name(selectors: &Selectors) -> &'static str {
+    if selectors.control == selectors.stable { "stable" } else { "the baseline" }
+}
+
 fn shortfall(selectors: &Selectors, canary: &ArmSeries, control: &ArmSeries) -> String {
-    let has_baseline = selectors.control != selectors.stable;
-    let arms = [
-        ("the canary", canary, &selectors.canary.total),
-        (if has_baseline { "the baseline" } else { "stable" }, control, &selectors.control.total),
-    ];
+    let arms =
+        [("the canary", canary, &selectors.canary.total), (control_name(selectors), control, &selectors.control.total)];
     for (arm, series, selector) in arms {
         if series.total.is_empty() {
             return format!("no series of {arm} for {selector:.160}");

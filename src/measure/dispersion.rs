@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     api::Decimal,
-    stats::{Cells, FALLBACK_PHI, Overdispersion, slots},
+    stats::{Cells, FALLBACK_PHI, Overdispersion, Side, slots},
 };
 
 const BEFORE_SECONDS: i64 = 3_600;
@@ -77,7 +77,8 @@ fn estimate(stable: &ArmSeries, from: i64, to: i64) -> f64 {
     let of = |one: &ArmSeries, other: &ArmSeries| reading(one, other, &live, &NewPods::default());
     let mut dispersion = Overdispersion::default();
     for slot in slots(&of(&a, &b), &of(&b, &a), &cells) {
-        if slot.canary.present && slot.control.present {
+        let usable = |side: Side| side.present && side.counts.belong_together();
+        if usable(slot.canary) && usable(slot.control) {
             dispersion.absorb(slot.canary.counts, slot.control.counts);
         }
     }

@@ -34,7 +34,8 @@ pub async fn measure(
         }
         Err(error) => (Outcome::Unavailable, String::new(), Supply::Missing(error.to_string())),
     };
-    let record = MetricRecord { fold: Some(series.state()), ..MetricRecord::default() };
+    let threshold = Some(sentence.clone()).filter(|sentence| !sentence.is_empty());
+    let record = MetricRecord { threshold, fold: Some(series.state()), ..MetricRecord::default() };
     (Measured { name: metric.name.clone(), supply, outcome, sentence }, record)
 }
 

@@ -2,12 +2,20 @@
 //!
 //! It asks nobody. What the windows were read from is `reread`'s to read.
 
-use serde::Serialize;
+use std::collections::BTreeSet;
 
-use super::{counting::trial, order::Order, room::is_by_boundaries, selectors::Counters};
+use serde::Serialize;
+use serde_json::Value;
+
+use super::{
+    counting::{counted, tests_record, trial},
+    order::Order,
+    room::is_by_boundaries,
+    selectors::Counters,
+};
 use crate::{
-    api::{EvidenceRecord, Metric, MetricRecord, Span},
-    stats::{Comparison, Difference, Fold, figure},
+    api::{EvidenceRecord, Metric, MetricRecord, Span, TestsRecord},
+    stats::{Comparison, CountsFold, Difference, Fold},
 };
 
 /// One metric's evidence, as recorded and folded again.
@@ -45,9 +53,17 @@ impl Replay {
     }
 }
 
-/// Every metric that compares the arms and is in the record.
+/// Every metric that compares the arms.
 pub fn replay(order: &Order, evidence: &EvidenceRecord) -> Vec<Replay> {
-    recorded(order, evidence).map(|(metric, record)| of_metric(order, metric, record)).collect()
+    let counted = order.metrics.iter().filter(|metric| Counters::of(metric).is_some());
+    let of = |metric: &Metric| match evidence.metrics.get(&metric.name) {
+        Some(record) => of_metric(order, metric, record),
+        None => Replay {
+            difference: Some("the run has this metric, its record has not".into()),
+            ..Replay::of(metric, &MetricRecord::default())
+        },
+    };
+    counted.map(of).collect()
 }
 
 /// The metrics that are folded, with their records.
@@ -85,23 +101,44 @@ fn of_metric(order: &Order, metric: &Metric, record: &MetricRecord) -> Replay {
         windows: replayed.windows as u64,
         fail_evidence: Some(Twice { recorded: stands.fail.evidence, again: replayed.fail_evidence }),
         pass_evidence: Some(Twice { recorded: stands.pass.evidence, again: replayed.pass_evidence }),
-        difference: replayed.difference.map(in_words).or_else(|| shown_otherwise(&comparison, record)),
+        difference: replayed.difference.map(in_words).or_else(|| shown_otherwise(order, &comparison, record)),
         ..Replay::of(metric, record)
     }
 }
 
-/// The numbers for readers are those of the state.
-fn shown_otherwise(comparison: &Comparison, record: &MetricRecord) -> Option<String> {
-    let (tests, compared) = (record.tests.as_ref()?, comparison.compared());
-    let mut pairs = [
-        ("failEvidence", &tests.fail_evidence, compared.fail.evidence),
-        ("failThreshold", &tests.fail_threshold, compared.fail.threshold),
-        ("passEvidence", &tests.pass_evidence, compared.pass.evidence),
-        ("passThreshold", &tests.pass_threshold, compared.pass.threshold),
-    ]
-    .into_iter();
-    let (field, shown, state) = pairs.find(|(_, shown, state)| **shown != figure(*state))?;
-    Some(format!("tests.{field} is {shown:.64} in the record, the fold's state makes it {}", figure(state)))
+/// The numbers for readers are those of the state. What depends on the traffic of a step that is over is passed over.
+fn shown_otherwise(order: &Order, comparison: &Comparison, record: &MetricRecord) -> Option<String> {
+    let mut counts = CountsFold::default();
+    if let Err(error) = counts.restore(&record.fold.as_ref()?["counts"]) {
+        return Some(error.to_string());
+    }
+    let tests = tests_record(&comparison.compared(), order, None);
+    let detectable_rise = record.tests.as_ref().and_then(|tests| tests.detectable_rise.clone());
+    let again = MetricRecord {
+        tests: Some(TestsRecord { detectable_rise, ..tests }),
+        windows_dropped: counts.dropped(),
+        threshold: record.threshold.clone(),
+        fold: record.fold.clone(),
+        ..counted(&counts.run)
+    };
+    let (shown, again) = (serde_json::to_value(record).ok()?, serde_json::to_value(again).ok()?);
+    first_difference("", &shown, &again)
+}
+
+/// The first field that is not the same in both, by its name.
+fn first_difference(at: &str, shown: &Value, again: &Value) -> Option<String> {
+    let keys = |value: &Value| value.as_object().map(|object| object.keys().cloned().collect::<BTreeSet<_>>());
+    match (keys(shown), keys(again)) {
+        (Some(these), Some(those)) => these.union(&those).find_map(|key| {
+            let at = if at.is_empty() { key.clone() } else { format!("{at}.{key}") };
+            first_difference(&at, &shown[key], &again[key])
+        }),
+        _ if shown == again => None,
+        _ => {
+            let word = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+            Some(format!("{at} is {:.64} in the record, the fold's state makes it {:.64}", word(shown), word(again)))
+        }
+    }
 }
 
 pub(super) fn in_words(difference: Difference) -> String {

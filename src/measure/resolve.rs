@@ -13,8 +13,8 @@ use super::{
 };
 use crate::{
     api::{
-        AnalysisSpec, AnalysisTemplateSpec, ErrorBudget, Judging, Metric, Plan, Reason, ResolvedAnalysis, TemplateKind,
-        TemplateRef, TenancyRule, ThresholdMetric,
+        AnalysisSpec, AnalysisTemplateSpec, ErrorBudget, Judging, Metric, Plan, Reason, ResolvedAnalysis, Span,
+        TemplateKind, TemplateRef, TenancyRule, ThresholdMetric,
     },
     engine::Refusal,
     stats::{Terms, ThresholdPlan},
@@ -74,6 +74,20 @@ impl Work {
         let mut problems = terms.problems();
         if let Some(given) = judging.overdispersion.filter(|given| !(1.0..=30.0).contains(&given.value())) {
             problems.push(format!("overdispersion is {given}: give a number from 1 to 30"));
+        }
+        // The schema's bounds, for manifests that no API server has seen.
+        for (field, given, bounds) in [
+            ("confirmWindows", judging.confirm_windows, 2..=10),
+            ("metricsGrace", judging.metrics_grace, 1..=100),
+            ("minCanaryRequests", judging.min_canary_requests, 0..=1_000_000),
+        ] {
+            if let Some(given) = given.filter(|given| !bounds.contains(given)) {
+                let (least, most) = bounds.into_inner();
+                problems.push(format!("{field} is {given}: give a number from {least} to {most}"));
+            }
+        }
+        if judging.horizon == Some(Span::ZERO) {
+            problems.push("horizon is 0s: give a time above 0s, or leave it out for its default".into());
         }
         for problem in problems {
             self.refuse(Reason::InvalidSpec, format!("spec.analysis.{problem}"));

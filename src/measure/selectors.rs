@@ -2,13 +2,15 @@
 //!
 //! It counts nothing.
 
+use std::collections::BTreeSet;
+
 use futures::future::try_join3;
 
 use super::{
     histogram::{HAIR, Histograms, NOTHING_SHARED, bound_from, shared_bounds},
     order::{Arm, Order},
     promql::selector,
-    provider::{Provider, WhyNot},
+    provider::{Labels, Provider, WhyNot},
     series::ArmSeries,
 };
 use crate::api::{LatencyMetric, LatencyUnit, Metric, RatioMetric, Span};
@@ -166,6 +168,15 @@ impl Selectors {
         let by_good = selectors.good.is_some();
         Ok(ArmSeries { total, bad, good, by_good, up, own_targets: selectors.up.is_some() })
     }
+}
+
+/// Selectors that differ may select the same series all the same, such as a name that begins as another one does: stable would
+/// be compared with itself.
+pub fn told_apart(canary: &ArmSeries, control: &ArmSeries) -> Result<(), String> {
+    let of_control: BTreeSet<&Labels> = control.all().map(|series| &series.labels).collect();
+    let Some(both) = canary.all().find(|series| of_control.contains(&series.labels)) else { return Ok(()) };
+    let labels: Vec<_> = both.labels.iter().map(|(name, value)| format!("{name}={value:?}")).collect();
+    Err(format!("both arms select the same series, such as {{{:.160}}}", labels.join(",")))
 }
 
 #[cfg(test)]

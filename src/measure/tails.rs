@@ -73,7 +73,8 @@ pub(super) async fn tails(
     }
     let each: Vec<Assembly> = fold.boundaries().iter().map(|boundary| arms.assembly(order, *boundary)).collect();
     let slower = |(index, window): (usize, &Window)| {
-        let bad = |window: &Window| Slower { canary: window.canary.bad, control: window.control.bad };
+        let bad =
+            |window: &Window| Slower { canary: window.canary.clamped().bad, control: window.control.clamped().bad };
         let each = each.iter().filter_map(|assembly| assembly.windows.get(index));
         each.filter(|_| window.start >= since).map(bad).collect()
     };

@@ -70,7 +70,12 @@ impl Meaning {
 
     fn labels(&self, counter: &Counter) -> Labels {
         let pairs = match counter {
-            Counter::Service { .. } => vec![("job", "proxy"), ("instance", "proxy:8002")],
+            Counter::Service { namespace, service } => vec![
+                ("job", "proxy"),
+                ("instance", "proxy:8002"),
+                ("namespace", namespace.as_str()),
+                ("service", service.as_str()),
+            ],
             Counter::Pod(pod) => vec![("job", "app"), ("instance", pod.as_str()), ("pod", pod.as_str())],
         };
         pairs.into_iter().map(|(label, value)| (label.to_owned(), value.to_owned())).collect()

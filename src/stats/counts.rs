@@ -89,7 +89,7 @@ impl Fold for CountsFold {
 
     fn restore(&mut self, state: &Value) -> Result<(), BrokenState> {
         let read = || {
-            let known = [Dropped::Settling, Dropped::Warmup, Dropped::Gap].map(Dropped::word);
+            let known = Dropped::ALL.map(Dropped::word);
             let dropped = known.into_iter().filter_map(|word| Some((word, state["dropped"][word].as_u64()?))).collect();
             let (run, step) = (Tally::read(&state["run"])?, Tally::read(&state["step"])?);
             Some(Self { run, step, step_since: state["since"].as_i64()?, dropped })

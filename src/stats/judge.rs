@@ -376,6 +376,7 @@ pub fn figure(value: f64) -> String {
         value if value >= 1e6 => format!("{value:.1e}"),
         value if value >= 100.0 => format!("{value:.0}"),
         value if value >= 0.01 => format!("{value:.2}").trim_end_matches('0').trim_end_matches('.').to_owned(),
+        0.0 => "0".to_owned(),
         value => format!("{value:.1e}"),
     }
 }

@@ -18,10 +18,16 @@ const MOST: f64 = 1e200;
 /// long ruled out would come back as `0 x infinity`.
 const MOST_LOG_GROWTH: f64 = 700.0;
 
+/// The reserve is spread over as many windows at least: it would else be spent before it can become less slowly.
+const LEAST_HORIZON: f64 = 4.0;
+/// Part by which the cap is lower than it may be: products of it must not reach the threshold a window early by rounding, where
+/// no reserve is kept.
+const CAP_HAIR: f64 = 1e-12;
+
 /// How the evidence for a Fail is spread and held back.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Restarts {
-    /// Windows over which the reserve is handed out.
+    /// Windows over which three quarters of the reserve are handed out, evenly at first.
     pub horizon_windows: f64,
     /// Windows that a Fail needs at least; below 2 there is no cap. With scrapes out of step one window shows a shared
     /// outage in the canary first, and with fewer than 3 such a window weighs half of a Fail.
@@ -36,7 +42,7 @@ impl Restarts {
     pub fn log_cap(&self, level: f64) -> f64 {
         match self.confirm_windows {
             0 | 1 => f64::INFINITY,
-            windows => -libm::log(level) / f64::from(windows - 1),
+            windows => -libm::log(level) / f64::from(windows - 1) * (1.0 - CAP_HAIR),
         }
     }
 }
@@ -53,7 +59,9 @@ pub struct Mixture {
     masses: Each,
     /// What has not started yet.
     reserve: f64,
-    /// Reserve that starts with each window.
+    /// What it was at first.
+    whole_reserve: f64,
+    /// Reserve that starts with each window, until half of it has.
     instalment: f64,
     log_cap: f64,
 }
@@ -62,7 +70,7 @@ impl Mixture {
     /// Starts once and is not capped.
     pub fn plain(prior: Each) -> Self {
         let (masses, log_cap) = ([1.0; ALTERNATIVES], MOST_LOG_GROWTH);
-        Self { prior, masses, reserve: 0.0, instalment: 0.0, log_cap }
+        Self { prior, masses, reserve: 0.0, whole_reserve: 0.0, instalment: 0.0, log_cap }
     }
 
     /// Margin e-process, section 1.1, "restart mixture" and "evidence cap". The starts are those of an e-detector (Shin,
@@ -71,12 +79,26 @@ impl Mixture {
     pub fn restarting(prior: Each, level: f64, restarts: Restarts) -> Self {
         let Restarts { horizon_windows, confirm_windows: _, reserve } = restarts;
         let log_cap = restarts.log_cap(level).min(MOST_LOG_GROWTH);
-        Self { prior, masses: [1.0 - reserve; ALTERNATIVES], reserve, instalment: reserve / horizon_windows, log_cap }
+        let instalment = reserve / horizon_windows.max(LEAST_HORIZON);
+        Self { prior, masses: [1.0 - reserve; ALTERNATIVES], reserve, whole_reserve: reserve, instalment, log_cap }
+    }
+
+    /// The reserve that starts with the next window: an equal part over the first half of the horizon, and from then on ever
+    /// less, as the square of what is left, which is as 1 / k^2 in the k-th window. It never ends: a run may wait for people for
+    /// longer than its horizon, and without a start of its own a late regression would first have to make up for all the time
+    /// in which the canary was good.
+    fn next_start(&self) -> f64 {
+        if self.whole_reserve > 0.0 {
+            let left = 2.0 * self.reserve / self.whole_reserve;
+            self.instalment * (left * left).min(1.0)
+        } else {
+            0.0
+        }
     }
 
     /// Take one window's log-likelihood ratios in; the evidence after it. What is no number says nothing.
     pub fn absorb(&mut self, log_growth: Each) -> f64 {
-        let start = self.instalment.min(self.reserve);
+        let start = self.next_start();
         self.reserve -= start;
         for (mass, log_growth) in self.masses.iter_mut().zip(log_growth) {
             let log_growth = if log_growth.is_nan() { 0.0 } else { log_growth };
@@ -120,12 +142,47 @@ mod tests {
 
     #[test]
     fn fewer_windows_than_asked_for_never_prove_anything() {
+        let usual = Restarts::default();
+        let held_back = [usual, Restarts { reserve: 0.0, ..usual }, Restarts { horizon_windows: 1.0, ..usual }];
+        for (confirm_windows, restarts) in (2..=10).flat_map(|windows| held_back.map(|restarts| (windows, restarts))) {
+            for level in [0.5, 0.05, 0.01, 0.005, 0.003, 0.001, 1e-5] {
+                let mut mixture = Mixture::restarting(FAIL.prior, level, Restarts { confirm_windows, ..restarts });
+                for window in 1..confirm_windows {
+                    let evidence = mixture.absorb([700.0; ALTERNATIVES]);
+                    assert!(
+                        evidence < 1.0 / level,
+                        "{level} {restarts:?}: {evidence} in window {window} of {confirm_windows}"
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn as_many_windows_as_asked_for_are_enough() {
         for confirm_windows in 2..6 {
-            let restarts = Restarts { confirm_windows, ..Restarts::default() };
-            let mut mixture = Mixture::restarting(FAIL.prior, 0.01, restarts);
-            for window in 1..=confirm_windows {
-                let proven = mixture.absorb([700.0; ALTERNATIVES]) >= 100.0;
-                assert_eq!(proven, window == confirm_windows, "{confirm_windows}");
+            let mut mixture =
+                Mixture::restarting(FAIL.prior, 0.01, Restarts { confirm_windows, ..Restarts::default() });
+            let last = (0..confirm_windows).map(|_| mixture.absorb([700.0; ALTERNATIVES])).last();
+            assert!(last >= Some(100.0), "{confirm_windows}: {last:?}");
+        }
+    }
+
+    /// A run that waits for an approval may last many horizons.
+    #[test]
+    fn long_after_the_horizon_a_regression_is_found_as_if_it_were_new() {
+        let restarts = Restarts { horizon_windows: 100.0, ..Restarts::default() };
+        let mut mixture = Mixture::restarting(FAIL.prior, 0.01, restarts);
+        let mut starts = 0.5 - mixture.reserve;
+        for window in 1..=100_000 {
+            let before = mixture.reserve;
+            mixture.absorb([-3.0; ALTERNATIVES]);
+            starts += before - mixture.reserve;
+            assert!(before > mixture.reserve && starts < 0.5, "window {window}");
+            if [100, 200, 1_000, 100_000].contains(&window) {
+                let mut late = mixture.clone();
+                let found = (1..100).find(|_| late.absorb([700.0; ALTERNATIVES]) >= 100.0);
+                assert!(found.is_some_and(|windows| windows <= 12), "{found:?} windows after {window}");
             }
         }
     }

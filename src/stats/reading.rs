@@ -69,8 +69,7 @@ impl Cells {
         let side = |index: usize| {
             let events = total[index].unwrap_or(0.0);
             let idle = scraped[index] && !sampled[index];
-            // Bad is never more than all: the two counters may be scraped a moment apart.
-            let counts = Counts { bad: bad[index].unwrap_or(0.0).clamp(0.0, events), total: events };
+            let counts = Counts { bad: bad[index].unwrap_or(0.0), total: events };
             Side { counts, present: (total[index].is_some() || idle) && !broken[index] }
         };
         (0..self.count()).map(side).collect()
@@ -122,7 +121,7 @@ mod tests {
             bad: vec![grown(10, 20, 3.0)],
             ..Reading::default()
         };
-        check("the start is outside, the end inside, bad at most total", &reading, 2.0, 2.0, true);
+        check("the start is outside, the end inside", &reading, 3.0, 2.0, true);
     }
 
     #[test]

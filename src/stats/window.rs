@@ -13,6 +13,9 @@ pub const GRACE_WINDOWS: i64 = 6;
 /// Seconds after a pod's start that are not judged: cold caches look like an effect.
 const WARMUP_SECONDS: i64 = 30;
 
+/// Sums of counters that are no whole numbers differ by as much.
+const HAIR: f64 = 1e-9;
+
 /// Lengths that follow from the scrape interval, in seconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timing {
@@ -74,6 +77,19 @@ pub struct Counts {
     pub total: f64,
 }
 
+impl Counts {
+    /// The bad ones are a part of all; what rounding adds is none of it.
+    pub fn belong_together(self) -> bool {
+        let hair = HAIR * self.total;
+        (-hair..=self.total + hair).contains(&self.bad)
+    }
+
+    /// The bad ones made a part of all.
+    pub fn clamped(self) -> Self {
+        Self { bad: self.bad.clamp(0.0, self.total), ..self }
+    }
+}
+
 impl std::ops::AddAssign for Counts {
     fn add_assign(&mut self, other: Self) {
         self.bad += other.bad;
@@ -123,15 +139,20 @@ pub enum Dropped {
     Warmup,
     /// An arm was missing for too long.
     Gap,
+    /// An arm had more bad events than events, or fewer than none: what was counted does not belong together.
+    BadAboveTotal,
 }
 
 impl Dropped {
+    pub const ALL: [Self; 4] = [Self::Settling, Self::Warmup, Self::Gap, Self::BadAboveTotal];
+
     /// The word for records.
     pub const fn word(self) -> &'static str {
         match self {
             Self::Settling => "settling",
             Self::Warmup => "warmup",
             Self::Gap => "gap",
+            Self::BadAboveTotal => "badAboveTotal",
         }
     }
 }
@@ -172,6 +193,22 @@ pub struct Assembly {
     /// End of what is consumed: the next read starts here.
     pub watermark: i64,
     pub dropped: BTreeMap<Dropped, u64>,
+}
+
+impl Assembly {
+    /// Leave the windows out in which an arm's counts do not belong together: they are neither good nor bad. The last one.
+    pub fn drop_contradictions(&mut self, window: i64) -> Option<Window> {
+        let belongs = |it: &Window| it.canary.belong_together() && it.control.belong_together();
+        let found: Vec<Window> = self.windows.extract_if(.., |it| !belongs(it)).collect();
+        for it in &mut self.windows {
+            (it.canary, it.control) = (it.canary.clamped(), it.control.clamped());
+        }
+        let windows: i64 = found.iter().map(|it| (it.end - it.start) / window).sum();
+        if windows > 0 {
+            self.dropped.insert(Dropped::BadAboveTotal, windows.unsigned_abs());
+        }
+        found.last().copied()
+    }
 }
 
 /// Merge slots until both arms are there in the same one; drop what stays incomplete over more than the grace.

@@ -32,6 +32,9 @@ fn metric_line(name: &str, name_width: usize, metric: &MetricRecord) -> Line {
     if let Some(gauge) = &metric.gauge {
         return gauge_line(name, name_width, gauge).and(Tone::Faint, format!("; {}", used(metric, "block")));
     }
+    if let (Some(threshold), None) = (&metric.threshold, &metric.tests) {
+        return Line::plain(format!("{name:<name_width$}  {threshold}"));
+    }
     let text = format!(
         "{name:<name_width$}  canary {}, control {}",
         share(metric.canary_bad, metric.canary_total),
@@ -43,7 +46,9 @@ fn metric_line(name: &str, name_width: usize, metric: &MetricRecord) -> Line {
             tests.fail_evidence, tests.fail_threshold, tests.pass_evidence, tests.pass_threshold
         )
     });
+    let slow = metric.threshold.as_ref().map(|threshold| format!("; bad is above {threshold}"));
     Line::plain(text)
+        .and(Tone::Plain, slow.unwrap_or_default())
         .and(Tone::Plain, tests.unwrap_or_default())
         .and(Tone::Faint, format!("; {}", used(metric, "window")))
 }
@@ -94,4 +99,32 @@ fn spend_line(name_width: usize, spend: &SpendRecord) -> Line {
                 thousands(spend.expected_requests)
             ),
         )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::TestsRecord;
+
+    fn shown(metric: &MetricRecord) -> String {
+        metric_line("p99", 6, metric).to_string()
+    }
+
+    #[test]
+    fn a_threshold_is_shown_as_it_was_used_and_as_it_stands() {
+        let snapped = MetricRecord {
+            canary_total: 20,
+            threshold: Some("130ms, snapped up to 0.25 s".into()),
+            tests: Some(TestsRecord::default()),
+            ..MetricRecord::default()
+        };
+        let text = shown(&snapped);
+        assert!(
+            text.contains("canary 0 of 20 (0.000 %)") && text.contains("; bad is above 130ms, snapped up to 0.25 s;"),
+            "{text}"
+        );
+        let sentence = "1 of 3 passed, 0 failed (0 tolerated), last value 1, success if >= 1";
+        let counted = MetricRecord { threshold: Some(sentence.into()), ..MetricRecord::default() };
+        assert_eq!(shown(&counted), format!("p99     {sentence}"), "no requests that it does not count");
+    }
 }

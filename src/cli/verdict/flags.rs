@@ -46,7 +46,7 @@ pub struct VerdictArguments {
     /// A Pass proves that it is below RATIO times the control's plus ABS; default: 1.5 and half of what the objective allows
     #[arg(long, value_name = "RATIO,ABS", value_parser = margin)]
     pub pass_margin: Option<Margin>,
-    /// Windows over which the reserve for late regressions is spread
+    /// Windows over which three quarters of the reserve for late regressions are spread
     #[arg(long, default_value = "720", value_parser = clap::value_parser!(u32).range(1..))]
     pub horizon_windows: u32,
     /// Windows that a Fail needs at least

@@ -207,3 +207,28 @@ metrics:
     assert!(messages[1].starts_with("metric lag, threshold.query: selector lag is not limited"), "{messages:?}");
     assert_eq!(foreign(&metrics, &[], "shop"), []);
 }
+
+#[test]
+fn bounds_of_the_schema_are_checked_for_manifests_that_no_api_server_has_seen() {
+    for (given, field) in [
+        ("confirmWindows: 1", "confirmWindows is 1: give a number from 2 to 10"),
+        ("confirmWindows: 11", "confirmWindows is 11: give"),
+        ("metricsGrace: 0", "metricsGrace is 0: give a number from 1 to 100"),
+        ("minCanaryRequests: 1000001", "minCanaryRequests is 1000001: give"),
+        ("horizon: 0s", "horizon is 0s: give"),
+    ] {
+        let refusals = resolve(&analysis(given), &[], None, true).unwrap_err();
+        assert_eq!(refusals.len(), 1, "{given}");
+        assert!(refusals[0].message.starts_with(&format!("spec.analysis.{field}")), "{}", refusals[0].message);
+    }
+    let most = analysis("{confirmWindows: 10, metricsGrace: 100, minCanaryRequests: 1000000, horizon: 1s}");
+    assert!(resolve(&most, &[], None, true).is_ok());
+}
+
+#[test]
+fn a_fraction_without_quotes_is_refused_with_the_way_to_write_it() {
+    for text in ["falseRevertProbability: 0.01", "falseRevertProbability: -1"] {
+        let error = serde_yaml_ng::from_str::<AnalysisSpec>(text).unwrap_err().to_string();
+        assert!(error.contains(r#"write a whole number (2) or a quoted decimal ("0.01"), not below 0"#), "{error}");
+    }
+}

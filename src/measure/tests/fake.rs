@@ -53,7 +53,10 @@ impl Provider for Fake {
             let samples: Vec<_> = series.samples.iter().filter(within).copied().collect();
             let mut histograms = series.histograms.clone();
             histograms.retain(|one| from * 1_000 < one.at_ms && one.at_ms <= to * 1_000);
-            Series { labels: series.labels.clone(), samples, histograms }
+            // What is told apart by its selector has labels that differ.
+            let mut labels = series.labels.clone();
+            labels.entry("selector".into()).or_insert(selector.to_owned());
+            Series { labels, samples, histograms }
         };
         let found = self.series.get(selector).into_iter().flatten().map(cut);
         Ok(found.filter(|series| series.first_ms().is_some()).collect())

@@ -1,7 +1,7 @@
 //! Records made by the evaluation itself, folded again and read again.
 
 use super::*;
-use crate::api::EvidenceRecord;
+use crate::api::{EvidenceRecord, MetricRecord};
 
 /// Two weights, with errors: what the record holds in the end, and the order.
 fn run(name: &str, provider: &Fake) -> (Order, EvidenceRecord) {
@@ -78,6 +78,30 @@ fn a_changed_digit_of_the_record_is_found() {
     shown.metrics.get_mut("errors").unwrap().tests.as_mut().unwrap().pass_evidence = "21".into();
     let difference = replay(&order, &shown)[0].difference.clone().unwrap();
     assert!(difference.starts_with("tests.passEvidence is 21 in the record"), "{difference}");
+}
+
+#[test]
+fn what_people_read_in_a_record_is_what_its_state_says() {
+    let (order, record) = run("errors", &bad_traffic());
+    type Forge = fn(&mut MetricRecord);
+    let forged: [(&str, Forge); 4] = [
+        ("canaryBad is 0 in the record", |metric| metric.canary_bad = 0),
+        ("windowsUsed is 7 in the record", |metric| metric.windows_used = 7),
+        ("windowsDropped.gap is 3 in the record", |metric| _ = metric.windows_dropped.insert("gap".into(), 3)),
+        ("tests.differenceUpper is 0 in the record", |metric| {
+            metric.tests.as_mut().unwrap().difference_upper = Some("0".into());
+        }),
+    ];
+    for (found, forge) in forged {
+        let mut shown = record.clone();
+        forge(shown.metrics.get_mut("errors").unwrap());
+        let difference = replay(&order, &shown)[0].difference.clone().unwrap();
+        assert!(difference.starts_with(found), "{difference}");
+    }
+    let mut without = record;
+    without.metrics.clear();
+    let difference = replay(&order, &without)[0].difference.clone();
+    assert_eq!(difference.as_deref(), Some("the run has this metric, its record has not"));
 }
 
 #[test]
