@@ -22,6 +22,20 @@ fn a_first_revision_is_adopted_without_steps() {
 }
 
 #[test]
+fn another_template_while_the_first_revision_comes_up_is_adopted_and_no_pin_is_left() {
+    let mut model = Model::new(three_steps(), 1);
+    model.until("pods of v1", 10, |model| {
+        model.world.revisions.get("v1").is_some_and(|view| view.deployment.as_ref().is_some_and(|pods| pods.pods > 0))
+    });
+    assert_eq!(model.world.revisions["v1"].proven, None);
+    model.template("v2");
+    model.until("adopted", 60, |model| model.world.revisions.get("v2").is_some_and(|view| view.proven.is_some()));
+    model.until("v2 alone", 60, |model| model.world.revisions["v1"].deployment.is_none());
+    model.until("no pin", 10, |model| model.world.services[0].state.known().is_some_and(|state| state.pin.is_none()));
+    model.assert_at_rest();
+}
+
+#[test]
 fn a_good_version_is_promoted_through_every_weight_and_everything_is_given_back() {
     for routes in [1, 2] {
         let mut model = Model::adopted(three_steps(), routes);
@@ -190,6 +204,52 @@ fn the_old_revision_may_be_deleted_before_the_services_flip_to_the_new_one() {
     model.until("finishing", 200, |model| model.run().phase == RunPhase::Finishing);
     assert_eq!(model.service_state().pin.as_deref(), Some("v1"));
     model.world.revisions.get_mut("v1").unwrap().deployment = None;
+    model.until("end", 120, Model::ended);
+    model.assert_at_rest();
+}
+
+/// The endpoints of a Deployment that was deleted are still there for a moment.
+#[test]
+fn no_service_flips_to_pods_whose_deployment_was_deleted() {
+    let mut model = Model::adopted(three_steps(), 2);
+    model.template("v2");
+    model.until("finishing", 200, |model| model.run().phase == RunPhase::Finishing);
+    model.until("proven", 5, |model| model.world.revisions["v2"].proven.is_some());
+    let state = model.route_state(0);
+    (state.canary, state.run) = (CanaryRefs::Absent, None);
+    model.world.revisions.get_mut("v2").unwrap().deployment = None;
+    assert_eq!(model.world.revisions["v2"].services["app"], 4);
+    model.pass();
+    assert_eq!(model.service_state().pin.as_deref(), Some("v1"));
+    model.until("end", 120, Model::ended);
+    model.assert_at_rest();
+}
+
+#[test]
+fn no_share_is_raised_to_pods_whose_deployment_was_deleted() {
+    let mut model = Model::adopted(three_steps(), 1);
+    model.template("v2");
+    model.until("step 2", 120, |model| model.run().step == 1);
+    let canary = model.world.revisions.get_mut("v2").unwrap();
+    canary.services.insert("app".into(), 2);
+    canary.deployment = None;
+    model.pass();
+    assert_eq!(model.share(), Percent::whole(10), "{}", model.timeline.join("\n"));
+    model.until("weight 50", 30, |model| model.share() == Percent::whole(50));
+}
+
+/// Then it may serve whoever the Service, which was reset, selects: nothing waits for a pin.
+#[test]
+fn a_promoted_revision_whose_deployment_was_deleted_is_made_again_at_once_behind_a_service_that_was_reset() {
+    let mut model = Model::adopted(three_steps(), 1);
+    model.template("v2");
+    model.until("finishing", 200, |model| model.run().phase == RunPhase::Finishing);
+    model.until("flipped", 60, |model| model.world.services[0].state.known().unwrap().pin.as_deref() == Some("v2"));
+    let state = model.service_state();
+    (state.pin, state.run) = (None, None);
+    model.world.revisions.get_mut("v2").unwrap().deployment = None;
+    model.pass();
+    assert!(model.world.revisions["v2"].deployment.is_some());
     model.until("end", 120, Model::ended);
     model.assert_at_rest();
 }

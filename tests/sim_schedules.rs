@@ -7,7 +7,7 @@ mod threads;
 
 use std::collections::BTreeMap;
 
-use threads::{number, side_by_side};
+use threads::{commit, number, side_by_side};
 use tidegate::sim::schedule::Schedule;
 
 const SCHEDULES: u64 = 60;
@@ -19,7 +19,7 @@ const OFTEN: u64 = 20;
 fn every_schedule_keeps_the_laws_and_comes_to_rest() {
     if let Some(seed) = number("SEED") {
         let (outcome, timeline) = Schedule::drawn(seed).told(true);
-        println!("{:#?}\n{timeline}", Schedule::drawn(seed));
+        println!("{:#?}\n{timeline}\nat commit {}", Schedule::drawn(seed), commit());
         assert_eq!(outcome.offences, [], "SEED={seed}");
         return;
     }
@@ -36,10 +36,10 @@ fn every_schedule_keeps_the_laws_and_comes_to_rest() {
             bad.push((*seed, format!("SEED={seed}: {} at {} ms: {}", first.law, first.at, first.message)));
         }
     }
-    println!("{count} schedules, {} laws broken", bad.len());
+    println!("{count} schedules of the whole controller, {} laws broken", bad.len());
     if let Some((seed, _)) = bad.first() {
         let smaller = Schedule::drawn(*seed).shrunk();
-        println!("{smaller:#?}\n{}", smaller.told(true).1);
+        println!("{smaller:#?}\n{}\nat commit {}", smaller.told(true).1, commit());
     }
     let said: Vec<String> = bad.into_iter().map(|(_, said)| said).collect();
     assert!(said.is_empty(), "{}", said.join("\n"));

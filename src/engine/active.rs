@@ -126,11 +126,13 @@ impl<'w> Active<'w> {
         self.ready(&self.spec.canary)
     }
 
-    /// The same of any revision under test; 0 of one that is not there.
+    /// The same of any revision under test; 0 of one that is not there. Without their Deployment pods are on their way out, whatever
+    /// the endpoints say for a moment.
     pub fn ready(&self, revision: &str) -> u32 {
         let Some(revision) = self.revision(revision) else { return 0 };
+        let Some(deployment) = &revision.deployment else { return 0 };
         if !self.routed() {
-            return revision.deployment.as_ref().map_or(0, |deployment| deployment.ready);
+            return deployment.ready;
         }
         self.spec.services.iter().map(|name| revision.services.get(name).copied().unwrap_or(0)).min().unwrap_or(0)
     }

@@ -3,9 +3,10 @@
 //! No steps and no analysis: the first revision is proven when it serves with all its pods.
 
 use super::{
-    Action, Draft, Fact, RevisionView, SourceDeployment, SourceView, World,
+    Action, Draft, Fact, RevisionView, ServiceState, SourceDeployment, SourceView, World,
     prepare::SETTLE_MILLIS,
     project::{Completed, Situation},
+    restore::is_ours,
     start,
 };
 use crate::api::{Phase, Reason, RunOutcome};
@@ -143,6 +144,22 @@ pub(super) fn keep_taken_over(
     situation.extra.push(("ReplicasContended", Reason::ReplicasContended, message));
     situation.completed = Some(Completed::As(RunOutcome::Adopted));
     Some(situation)
+}
+
+/// The pin that keeps requests from pods of strays goes with the last of them. With a referenced Deployment it has its own time.
+pub(super) fn unpin_from_strays(draft: &mut Draft, stable: &str, source: &SourceView) {
+    let world = draft.world;
+    let strays = world.revisions.iter().any(|(revision, view)| revision != stable && view.deployment.is_some());
+    if strays || source.deployment.is_some() {
+        return;
+    }
+    for service in &world.services {
+        let pinned =
+            |state: &ServiceState| state.pin.as_deref() == Some(stable) && state.run.is_none() && is_ours(world, state);
+        if service.state.known().is_some_and(pinned) {
+            draft.act(Action::Unpin { service: service.name.clone() });
+        }
+    }
 }
 
 /// Pods of a revision that no run knows: they go once the Services are pinned to stable.

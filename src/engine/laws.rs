@@ -91,8 +91,10 @@ fn shifts<'w>(case: &Case<'w>, action: &Action) -> Vec<Shift<'w>> {
     std::iter::once(of_canary).chain(of_baseline).collect()
 }
 
+/// Pods whose Deployment is gone are on their way out.
 fn ready(case: &Case, revision: &str) -> u32 {
-    let Some(view) = case.world.revisions.get(revision) else { return 0 };
+    let view = case.world.revisions.get(revision).filter(|view| view.deployment.is_some());
+    let Some(view) = view else { return 0 };
     case.world.services.iter().map(|service| view.services.get(&service.name).copied().unwrap_or(0)).min().unwrap_or(0)
 }
 
@@ -216,9 +218,12 @@ fn deletion(case: &Case, action: &Action) -> Option<Broken> {
     (pinned || named).then(|| broken("S11", "the finalizer would go before everything is restored"))?
 }
 
-/// A second revision has pods only behind a pin.
+/// A second revision has pods only behind a pin, until it is promoted: then it may serve whoever selects it.
 fn pin_first(case: &Case, action: &Action) -> Option<Broken> {
     let Action::CreateDeployment { revision, .. } = action else { return None };
+    if case.after.is_some_and(|status| status.phase == RunPhase::Finishing) {
+        return None;
+    }
     let tested = |run: &RunView| run.spec.canary == *revision || run.spec.baseline.as_ref() == Some(revision);
     let open = case.world.services.iter().filter_map(|service| service.state.known()).any(|state| state.run.is_none());
     let second = case.world.revisions.iter().any(|(other, view)| other != revision && view.deployment.is_some());

@@ -199,6 +199,7 @@ fn tidy(draft: &mut Draft, stable: &str, source: &SourceView, run_history_limit:
     for run in &world.runs[..excess] {
         draft.act(Action::DeleteRun { name: run.name.clone() });
     }
+    adopt::unpin_from_strays(draft, stable, source);
     let mut proven: Vec<_> = world.revisions.iter().filter_map(|(name, view)| Some((view.proven?, name))).collect();
     proven.sort_unstable_by(|left, right| right.cmp(left));
     proven.truncate(KEPT_RECORDS);

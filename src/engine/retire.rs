@@ -183,7 +183,10 @@ fn flip(active: &Active, draft: &mut Draft, winner: &str) {
     let drained = service_has_drained(active, draft);
     let mut states = active.world.routes.iter().filter_map(|route| route.state.known());
     let reset = states.any(|state| state.canary != CanaryRefs::At(Percent::FULL));
-    let enough = active.canary_ready() >= need(active.full, Percent::FULL);
+    let full = need(active.full, Percent::FULL);
+    // Endpoints and the Deployment say it: one of the two may be late.
+    let pods = active.canary().and_then(|canary| canary.deployment.as_ref()).map_or(0, |pods| pods.ready);
+    let enough = active.canary_ready().min(pods) >= full;
     let selected = active.services().all(|(_, state)| state.pin.as_deref() == Some(winner));
     // The loser's pods may have been deleted before it: then its pin would select nothing for good.
     let elsewhere = active.services().any(|(_, state)| state.pin.as_deref().is_some_and(|pin| pin != winner));

@@ -120,7 +120,15 @@ impl Schedule {
             simulation.world.lock().heal(calm);
         }
         let limit = simulation.clock.now() + 2 * self.shop.longest() + CONTENDED;
-        if !simulation.run_until(limit, at_rest) {
+        let (mut seen, mut rests) = (None, false);
+        let rest = |world: &World| {
+            // What is at rest is read from documents only.
+            if seen.replace(world.server.version()) != Some(world.server.version()) {
+                rests = at_rest(world);
+            }
+            rests
+        };
+        if !simulation.run_until(limit, rest) {
             let world = simulation.world.lock();
             return finish(&world, failed("L1", simulation.clock.now(), format!("no rest: {}", why(&world))));
         }

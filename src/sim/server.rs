@@ -112,6 +112,11 @@ impl ApiServer {
         documents.filter(|document| selector.selects(document)).cloned().collect()
     }
 
+    /// The resourceVersion of the last change.
+    pub const fn version(&self) -> u64 {
+        self.version
+    }
+
     /// What was done since the start, or since [`take_commits`](Self::take_commits).
     pub fn commits(&self) -> &[Commit] {
         &self.commits

@@ -11,6 +11,15 @@ pub fn number(variable: &str) -> Option<u64> {
     std::env::var(variable).ok()?.parse().ok()
 }
 
+/// The commit that is tested, as git names it.
+#[allow(dead_code, reason = "each test uses what it needs")]
+pub fn commit() -> String {
+    let mut git = std::process::Command::new("git");
+    git.args(["describe", "--always", "--dirty", "--abbrev=12"]).current_dir(env!("CARGO_MANIFEST_DIR"));
+    let said = git.output().ok().and_then(|output| String::from_utf8(output.stdout).ok());
+    said.map(|said| said.trim().to_owned()).filter(|said| !said.is_empty()).unwrap_or_else(|| "unknown".to_owned())
+}
+
 /// Applies `work` to every item.
 pub fn side_by_side<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
     let (next, results) = (AtomicUsize::new(0), Mutex::new(Vec::with_capacity(items.len())));
