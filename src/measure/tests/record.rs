@@ -76,6 +76,7 @@ fn the_evidence_of_any_twelve_metrics_fits_its_room_and_what_is_kept_replays() {
         assert!(size <= MAX_EVIDENCE_BYTES, "{kinds:?}: {size} bytes");
         let (least, most) = kept(&order, &record);
         assert!(least >= fewest && most <= 64, "{kinds:?}: {least} to {most} windows");
+        assert_eq!(misstated(&order, &record), None, "{kinds:?}");
         assert_eq!(record.metrics.len(), kinds.iter().sum::<usize>());
     }
 }
