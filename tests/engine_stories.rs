@@ -25,7 +25,7 @@ fn a_first_revision_is_adopted_without_steps() {
 fn another_template_while_the_first_revision_comes_up_is_adopted_and_no_pin_is_left() {
     let mut model = Model::new(three_steps(), 1);
     model.until("pods of v1", 10, |model| {
-        model.world.revisions.get("v1").is_some_and(|view| view.deployment.as_ref().is_some_and(|pods| pods.ready > 0))
+        model.world.revisions.get("v1").is_some_and(|view| view.deployment.as_ref().is_some_and(|pods| pods.pods > 0))
     });
     assert_eq!(model.world.revisions["v1"].proven, None);
     model.template("v2");
