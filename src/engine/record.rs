@@ -10,7 +10,7 @@ use crate::{
 
 /// Decisions kept in a record.
 pub const MAX_DECISIONS: usize = 64;
-/// What the evidence of 12 metrics needs, in bytes, three of them at 12 boundaries: 46 KiB to go on, and some windows for a
+/// What the evidence of 12 metrics needs, in bytes, three of them at 12 boundaries: 47 KiB to go on, and a few windows for a
 /// replay. What is left of a status has room for a few decisions when approvals and resets are as many as they can be.
 pub const MAX_EVIDENCE_BYTES: usize = 48 * 1024;
 /// All of a status: it is written with each transition, and etcd keeps every version for a while.
