@@ -17,9 +17,9 @@ pub struct Controller {
     kubeconfig: PathBuf,
     namespace: String,
     pub port: u16,
+    /// More of the command line, from the next start on; without flags of an election it is the only one.
+    pub arguments: Vec<String>,
     log: PathBuf,
-    /// Flags; without any of its own a controller is the only one.
-    election: Vec<String>,
 }
 
 impl Controller {
@@ -42,8 +42,8 @@ impl Controller {
         let log =
             PathBuf::from(lab("TIDEGATE_LAB_DIR")).join("logs").join(format!("controller-{}.log", space.namespace));
         let (binary, namespace) = (binary.into(), space.namespace.clone());
-        let election = election.iter().map(|flag| (*flag).to_owned()).collect();
-        let mut controller = Self { child: None, binary, kubeconfig, namespace, port, log, election };
+        let arguments = election.iter().map(|flag| (*flag).to_owned()).collect();
+        let mut controller = Self { child: None, binary, kubeconfig, namespace, port, arguments, log };
         controller.restart();
         controller
     }
@@ -56,7 +56,7 @@ impl Controller {
             .arg("--kubeconfig")
             .arg(&self.kubeconfig)
             .args(["controller", "--namespace", &self.namespace, "--listen", &format!("127.0.0.1:{}", self.port)])
-            .args(&self.election)
+            .args(&self.arguments)
             .env("RUST_BACKTRACE", "1")
             .stdin(Stdio::null())
             .stdout(log)

@@ -4,6 +4,7 @@
 mod support;
 
 mod baseline;
+mod conformance;
 mod crash;
 mod crash_points;
 mod evidence;
@@ -14,6 +15,7 @@ mod guardrails;
 mod idle;
 mod intents;
 mod midrun;
+mod notifications;
 mod owners;
 mod policies;
 mod presets;
@@ -21,6 +23,7 @@ mod privileges;
 mod promote;
 mod refused;
 mod reverts;
+mod rights;
 mod together;
 mod verdicts;
 

@@ -101,6 +101,22 @@ pub struct Asked {
     pub on_behalf_of: Option<String>,
 }
 
+impl Asked {
+    /// Who asked, with what is not known about them.
+    pub fn who(&self) -> String {
+        let author = named(&self.author, self.verified);
+        match &self.on_behalf_of {
+            Some(other) => format!("{author} on behalf of {other} (unverified)"),
+            None => author,
+        }
+    }
+}
+
+/// An author as messages and pages name them.
+pub fn named(author: &str, verified: bool) -> String {
+    if verified { author.to_owned() } else { format!("{author} (author: unverified)") }
+}
+
 /// What the record keeps of the evidence: per metric the fold's state and what a reader wants to see.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]

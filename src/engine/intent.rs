@@ -159,12 +159,7 @@ pub(super) fn asked(action: &ActionView) -> Asked {
 
 /// The author, with what is not known about them.
 fn who(action: &ActionView) -> String {
-    let author =
-        if action.verified { action.author.clone() } else { format!("{} (author: unverified)", action.author) };
-    match &action.on_behalf_of {
-        Some(other) => format!("{author} on behalf of {} (unverified)", cut(other, MAX_ON_BEHALF_OF_BYTES)),
-        None => author,
-    }
+    asked(action).who()
 }
 
 fn because(action: &ActionView) -> String {

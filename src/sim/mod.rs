@@ -18,7 +18,7 @@ mod people;
 mod prometheus;
 pub mod scenario;
 pub mod schedule;
-mod server;
+pub mod server;
 mod simulation;
 pub mod story;
 mod timeline;

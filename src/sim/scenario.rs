@@ -153,6 +153,12 @@ impl Shop {
     /// The shop without a controller, and without customers.
     pub fn furnished(&self, seed: u64, habits: Habits) -> Simulation {
         let mut simulation = Simulation::new(seed, habits);
+        self.furnish(&mut simulation);
+        simulation
+    }
+
+    /// Puts the shop into an empty cluster.
+    pub fn furnish(&self, simulation: &mut Simulation) {
         {
             let mut world = simulation.world.lock();
             world.traffic.entries = vec![if self.routed {
@@ -167,12 +173,17 @@ impl Shop {
         if let Err(error) = simulation.furnish(&self.documents()) {
             unreachable!("a document of the shop is refused: {error}");
         }
-        simulation
     }
 
     /// The shop with its first version adopted and customers coming; or what its status says instead.
     pub fn open(&self, seed: u64, habits: Habits, crashes: &[(u64, Moment)]) -> Result<Simulation, String> {
         let mut simulation = self.furnished(seed, habits);
+        self.adopt(&mut simulation, crashes)?;
+        Ok(simulation)
+    }
+
+    /// Lets a controller adopt the first version of what is furnished, and customers come.
+    pub fn adopt(&self, simulation: &mut Simulation, crashes: &[(u64, Moment)]) -> Result<(), String> {
         simulation.world.lock().crashes = crashes.to_vec();
         simulation.start_controllers();
         let is_open = simulation.run_until(OPENING, |world| phase(world) == "Healthy");
@@ -184,7 +195,7 @@ impl Shop {
             (world.traffic.rate, world.traffic.begun) = (self.requests_per_second, now);
         }
         let status = rollout(&simulation.world.lock()).map(|rollout| rollout["status"].to_string());
-        if is_open { Ok(simulation) } else { Err(status.unwrap_or_default()) }
+        if is_open { Ok(()) } else { Err(status.unwrap_or_default()) }
     }
 
     /// How long a run lasts at most, when nothing goes wrong.

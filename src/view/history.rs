@@ -32,7 +32,7 @@ fn heading(run: &RolloutRun) -> Line {
         Some(RunOutcome::Superseded) | None => Tone::Attention,
     };
     let release = spec.release.as_ref().map_or(String::new(), |release| format!(", release {release}"));
-    let asked = spec.requested_by.as_ref().map_or(String::new(), |asked| format!(", asked for by {}", by(asked)));
+    let asked = spec.requested_by.as_ref().map_or(String::new(), |asked| format!(", asked for by {}", asked.who()));
     let name =
         format!("{}/{}", meta.namespace.as_deref().unwrap_or_default(), meta.name.as_deref().unwrap_or_default());
     Line::plain("RolloutRun ")
@@ -49,7 +49,7 @@ fn decisions(entries: &[DecisionEntry]) -> Vec<Line> {
             entry.at.trim_end_matches('Z').replace('T', " "),
             entry.seq.to_string(),
             place(entry),
-            entry.asked.as_ref().map_or("-".into(), by),
+            entry.asked.as_ref().map_or("-".into(), Asked::who),
             format!("{}: {}", entry.reason.word(), entry.message),
         ]
     };
@@ -75,13 +75,5 @@ fn place(entry: &DecisionEntry) -> String {
         RunPhase::Finishing => "finish".into(),
         RunPhase::Aborting => format!("back, {weight} %"),
         RunPhase::Ended => "end".into(),
-    }
-}
-
-fn by(asked: &Asked) -> String {
-    let author = if asked.verified { asked.author.clone() } else { format!("{} (author: unverified)", asked.author) };
-    match &asked.on_behalf_of {
-        Some(other) => format!("{author} on behalf of {other} (unverified)"),
-        None => author,
     }
 }

@@ -4,7 +4,7 @@ use super::{
     Line, Scene, Tone,
     age::{clock, length},
 };
-use crate::api::{PlanStep, Reason, RolloutRun, RolloutRunStatus, RunOutcome, RunPhase};
+use crate::api::{PlanStep, Reason, RolloutRun, RolloutRunStatus, RunOutcome, RunPhase, named};
 
 const BAR_WIDTH: u64 = 10;
 
@@ -131,12 +131,7 @@ fn conditions(step: &PlanStep, place: &Place, record: &RolloutRunStatus) -> Stri
 /// Who has approved the gate of the present step: ": ana, bob (author: unverified)".
 fn givers(gate: &str, place: &Place, record: &RolloutRunStatus) -> String {
     let of_gate = record.approvals.iter().filter(|approval| matches!(place, Place::Here) && approval.gate == gate);
-    let names: Vec<String> = of_gate
-        .map(|approval| match approval.verified {
-            true => approval.author.clone(),
-            false => format!("{} (author: unverified)", approval.author),
-        })
-        .collect();
+    let names: Vec<String> = of_gate.map(|approval| named(&approval.author, approval.verified)).collect();
     if names.is_empty() { String::new() } else { format!(": {}", names.join(", ")) }
 }
 
