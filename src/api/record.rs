@@ -61,6 +61,9 @@ pub struct DecisionEntry {
     /// Hash of the evidence that it rests on, which is `status.evidence` at that moment. Absent: there was none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub evidence: Option<String>,
+    /// The tests that it rests on. For each metric that compares the revisions, in the order of their names: how many windows were judged, and the first 12 hexadecimal digits of the SHA-256 of the tests of a Fail and of a Pass after them, as in "12:0123456789ab 0". `tidegate replay` folds them again and compares. Absent: no metric compares.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub folds: Option<String>,
     /// Hash of the decision before. Absent in the first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub previous: Option<String>,
@@ -189,7 +192,7 @@ pub struct MetricRecord {
     /// What a gauge shows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gauge: Option<GaugeRecord>,
-    /// The fold's state; floats as hexadecimal bits.
+    /// The fold's state; a float as its bits in hexadecimal digits, many as theirs in base64 after a dot.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "any_as_written")]
     pub fold: Option<Value>,

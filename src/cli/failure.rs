@@ -51,6 +51,8 @@ pub enum Failure {
     Measure { rollout: String, message: String },
     #[error("failed to choose a MetricsProvider for Rollout {rollout}: {}", no_provider(.provider.as_deref(), .namespace))]
     NoProvider { rollout: String, provider: Option<String>, namespace: String },
+    #[error("failed to plan {} of {of} Rollouts: {}", .failures.len(), all(.failures))]
+    Unplanned { failures: Vec<Failure>, of: usize },
     #[error("failed to replay RolloutRun {run}: {message}")]
     Replay { run: String, message: String },
     #[error("failed to read RolloutRun {run} again: {message}")]
@@ -127,6 +129,7 @@ impl Failure {
             Self::NoFigures { .. } => {
                 Some("Give them with --rps 40 --error-ratio 0.001, or have them measured with --from-prometheus".into())
             }
+            Self::Unplanned { failures, .. } => failures.first().and_then(Self::hint),
             Self::Measure { .. } | Self::NoProvider { .. } => Some(
                 "Name a server that answers from here with --prometheus URL, or give --rps and --error-ratio".into(),
             ),
@@ -195,6 +198,10 @@ const fn unknown(rate: bool, errors: bool) -> &'static str {
         (false, true) => "its requests per second are",
         (true, false | true) => "its error ratio is",
     }
+}
+
+fn all(failures: &[Failure]) -> String {
+    failures.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }
 
 fn no_provider(name: Option<&str>, namespace: &str) -> String {

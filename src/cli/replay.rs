@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     api::{EvidenceRecord, MetricsProvider, MetricsProviderSpec, RolloutRun, Span},
-    measure::{Order, Replay, Twice, replay, reread},
+    measure::{Decided, Order, Replay, Twice, decided, misstated, replay, reread},
     stats::figure,
     view::{Line, Tone},
 };
@@ -59,6 +59,9 @@ struct Replayed {
     /// What was folded: "its record", or whom the samples are from.
     from: String,
     metrics: Vec<Replay>,
+    decisions: Decided,
+    /// What the record says of its verdict, its time or its spending and its folds do not; None: nothing.
+    misstated: Option<String>,
 }
 
 pub async fn run(arguments: &ConnectionArguments, given: &ReplayArguments) -> Result<(), Failure> {
@@ -124,9 +127,11 @@ async fn one(
 ) -> Result<Replayed, Failure> {
     let name = run.name_any();
     let refused = |message: &str| Failure::Replay { run: name.clone(), message: message.into() };
-    let evidence = run.status.as_ref().and_then(|status| status.evidence.as_ref());
+    let status = run.status.as_ref();
+    let evidence = status.and_then(|status| status.evidence.as_ref());
     let evidence = evidence.ok_or_else(|| refused("its status holds no evidence"))?;
     let order = Order::of(&namespace, &run.spec).ok_or_else(|| refused("its spec names no Service"))?;
+    let misstated = misstated(&order, evidence);
     let (from, metrics) = if given.from_prometheus || given.prometheus.is_some() {
         again(connection, given, run, order, evidence).await?
     } else {
@@ -135,7 +140,8 @@ async fn one(
     if metrics.is_empty() {
         return Err(refused("no metric in its record compares the revisions"));
     }
-    Ok(Replayed { run: name, namespace, from, metrics })
+    let decisions = status.map(|status| decided(&status.decisions, evidence, &metrics)).unwrap_or_default();
+    Ok(Replayed { run: name, namespace, from, metrics, decisions, misstated })
 }
 
 /// Read and folded anew, and whom it was read from.
@@ -208,19 +214,40 @@ fn port(run: &RolloutRun) -> Option<u16> {
 
 fn page(replayed: &[Replayed]) -> Vec<Line> {
     let mut lines = Vec::new();
-    for Replayed { run, namespace, from, metrics } in replayed {
+    for Replayed { run, namespace, from, metrics, decisions, misstated } in replayed {
         lines.push(
             Line::plain("Replay of RolloutRun ")
                 .and(Tone::Strong, format!("{namespace}/{run}"))
                 .and(Tone::Plain, format!("  from {from}")),
         );
         metrics.iter().for_each(|metric| lines.extend(of_metric(metric)));
+        lines.extend(of_decisions(decisions));
+        let (tone, found) =
+            if misstated.is_some() { (Tone::Bad, "differs") } else { (Tone::Good, "as the folds make it") };
+        lines.push(Line::plain("  verdict, watermark and spending of the record: ").and(tone, found));
+        lines.extend(misstated.iter().map(|why| Line::plain(format!("    {why}"))));
     }
     lines
 }
 
+fn of_decisions(Decided { resting, compared, differing }: &Decided) -> Vec<Line> {
+    if *resting == 0 {
+        return vec![Line::plain("  no decision in the record rests on judged windows")];
+    }
+    let head = format!("  {compared} of {resting} decisions compared with the evidence folded again: ");
+    let (tone, found) = match (differing.is_empty(), compared) {
+        (false, _) => (Tone::Bad, format!("{} differ", differing.len())),
+        (true, 0) => (Tone::Attention, "their windows are not in the record".into()),
+        (true, _) => (Tone::Good, "identical".into()),
+    };
+    let mut lines = vec![Line::plain(head).and(tone, found)];
+    lines.extend(differing.iter().map(|why| Line::plain(format!("    {why}"))));
+    lines
+}
+
 fn of_metric(replay: &Replay) -> Vec<Line> {
-    let Replay { metric, windows, judged_windows, fail_evidence, pass_evidence, difference, incomplete } = replay;
+    let Replay { metric, windows, judged_windows, fail_evidence, pass_evidence, difference, incomplete, marks: _ } =
+        replay;
     let (tone, found) = match (difference, incomplete) {
         (Some(_), _) => (Tone::Bad, "differs"),
         (None, Some(_)) => (Tone::Attention, "not compared"),
@@ -244,9 +271,11 @@ fn of_metric(replay: &Replay) -> Vec<Line> {
 fn verdict(replayed: &[Replayed]) -> Result<(), Failure> {
     let named = |is_it: fn(&Replay) -> bool| -> Vec<String> {
         let of_run = |one: &Replayed| {
-            let metrics: Vec<&str> =
-                one.metrics.iter().filter(|metric| is_it(metric)).map(|metric| metric.metric.as_str()).collect();
-            (!metrics.is_empty()).then(|| format!("RolloutRun {}, {}", one.run, metrics.join(" and ")))
+            let metrics = one.metrics.iter().filter(|metric| is_it(metric)).map(|metric| metric.metric.as_str());
+            let decisions = (!one.decisions.differing.is_empty()).then_some("its decisions");
+            let verdict = one.misstated.as_ref().map(|_| "its verdict");
+            let parts: Vec<&str> = metrics.chain(decisions).chain(verdict).collect();
+            (!parts.is_empty()).then(|| format!("RolloutRun {}, {}", one.run, parts.join(" and ")))
         };
         replayed.iter().filter_map(of_run).collect()
     };

@@ -3,11 +3,14 @@
 //! It decides nothing.
 
 use super::chain;
-use crate::api::{Asked, DecisionEntry, Percent, Reason, RolloutRunStatus, Standing};
+use crate::{
+    api::{Asked, DecisionEntry, Percent, Reason, RolloutRunStatus, Standing},
+    stats::marks,
+};
 
 /// Decisions kept in a record.
 pub const MAX_DECISIONS: usize = 64;
-/// What the evidence of 12 metrics needs, in bytes, three of them at 12 boundaries: 46 KiB to go on, and some windows for a
+/// What the evidence of 12 metrics needs, in bytes, three of them at 12 boundaries: 47 KiB to go on, and a few windows for a
 /// replay. What is left of a status has room for a few decisions when approvals and resets are as many as they can be.
 pub const MAX_EVIDENCE_BYTES: usize = 48 * 1024;
 /// All of a status: it is written with each transition, and etcd keeps every version for a while.
@@ -41,6 +44,7 @@ pub fn transition(status: &mut RolloutRunStatus, now: &str, reason: Reason, mess
         message: status.message.clone(),
         asked,
         evidence: status.evidence.as_ref().map(chain::hash_of),
+        folds: status.evidence.as_ref().and_then(marks),
         previous: before.map(chain::hash_of),
     };
     append(status, entry);
@@ -107,7 +111,7 @@ const fn smallest_total(share: Percent) -> u32 {
 mod tests {
     use super::*;
     use crate::{
-        api::{ActionType, Approval, EvidenceRecord, Reset},
+        api::{ActionType, Approval, EvidenceRecord, MetricRecord, Reset},
         engine::{
             contention::MAX_RESETS,
             intent::{MAX_CONSUMED, has_room},
@@ -129,6 +133,20 @@ mod tests {
         assert!(status.message.len() <= MAX_MESSAGE_BYTES);
         transition(&mut status, "2026-01-01T00:00:01Z", Reason::Baking, "y", None);
         assert_ne!(status.decisions.digest, first);
+    }
+
+    #[test]
+    fn a_decision_says_on_which_folds_it_rests() {
+        let fold = serde_json::json!({"comparison": {"fail": ".P/AAAAAAAAA", "pass": ".P/AAAAAAAAA"}});
+        let metric = MetricRecord { windows_used: 7, fold: Some(fold), ..MetricRecord::default() };
+        let mut status = RolloutRunStatus::default();
+        transition(&mut status, AT, Reason::Baking, "x", None);
+        let metrics = [("errors".to_owned(), metric)].into();
+        status.evidence = Some(EvidenceRecord { metrics, ..EvidenceRecord::default() });
+        transition(&mut status, AT, Reason::Baking, "y", None);
+        let [first, second] = status.decisions.entries.as_slice() else { panic!("{status:?}") };
+        assert_eq!((&first.folds, &second.folds), (&None, &marks(status.evidence.as_ref().unwrap())));
+        assert!(second.folds.as_ref().unwrap().starts_with("7:"), "{second:?}");
     }
 
     /// Names and lists as long as the schema lets them be.

@@ -4,6 +4,7 @@
 
 mod answer;
 mod counting;
+mod decided;
 mod dispersion;
 mod estimate;
 mod evaluate;
@@ -24,11 +25,13 @@ mod room;
 mod secrets;
 mod selectors;
 mod series;
+mod standing;
 mod stretches;
 mod tails;
 mod tenancy;
 
 pub use answer::{read_samples, read_series};
+pub use decided::{Decided, decided};
 pub use evaluate::evaluate;
 pub use figures::{Figures, FiguresError, figures};
 pub use order::{ArmNames, Order};
@@ -41,6 +44,7 @@ pub use reread::reread;
 pub use resolve::{foreign, resolve};
 pub use secrets::{Content, NoSecrets, Secrets};
 pub use selectors::{ArmSelectors, Counters, Selectors};
+pub use standing::misstated;
 pub use tenancy::{Tenancy, TenancyError, Tenant};
 
 #[cfg(test)]

@@ -142,7 +142,7 @@ fn learn(meanings: &mut Meanings, namespace: &str, spec: &RolloutRunSpec) {
         let baseline = order.baseline.as_ref().map(|baseline| (control, baseline, false));
         let arms = [(canary, &order.canary, false), (stable, &order.stable, true)];
         for (selectors, arm, is_stable) in arms.into_iter().chain(baseline) {
-            let ArmSelectors { total, bad, good, up } = selectors;
+            let ArmSelectors { total, bad, good, up, own_pods: _ } = selectors;
             let parts = [(Some(total), Part::Total), (bad, Part::Bad), (good, Part::Good)];
             for (selector, part) in parts.into_iter().filter_map(|(selector, part)| Some((selector?, part))) {
                 // Without a route both revisions are behind one Service: only the pods tell them apart.

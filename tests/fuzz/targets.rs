@@ -11,8 +11,8 @@ use tidegate::{
     cli::{Lines, read_window},
     engine::{metric_refusals, read_spec, validate},
     measure::{
-        Order, Placeholder, Provider, Sample, Series, Tenancy, Value as Filled, WhyNot, check_selector, evaluate, fill,
-        read_samples, read_series, replay, resolve,
+        Order, Placeholder, Provider, Sample, Series, Tenancy, Value as Filled, WhyNot, check_selector, decided,
+        evaluate, fill, misstated, read_samples, read_series, replay, resolve,
     },
     plan::{Load, Question, forecast},
     stats::{Judgement, Margin, Replay, ReplayTerms, Restarts},
@@ -188,11 +188,11 @@ pub fn recorded_runs() -> Vec<Vec<u8>> {
 /// Records: folded again as `tidegate replay` does, and taken over as a controller does that has been restarted.
 pub fn record(input: &[u8]) -> bool {
     let Ok(run) = serde_json::from_slice::<RolloutRun>(input) else { return false };
-    let (Some(evidence), Some(order)) = (run.status.and_then(|status| status.evidence), Order::of("shop", &run.spec))
-    else {
-        return false;
-    };
+    let (Some(status), Some(order)) = (run.status, Order::of("shop", &run.spec)) else { return false };
+    let Some(evidence) = status.evidence else { return false };
     let found = replay(&order, &evidence);
+    decided(&status.decisions, &evidence, &found);
+    misstated(&order, &evidence);
     let order = Order { previous: Some(evidence), settled_at: START, weight: Percent::whole(10), ..order };
     let was_read = std::sync::atomic::AtomicBool::new(false);
     let view = block_on(evaluate(&order, &Server { body: b"", was_read: &was_read }, START + 600));

@@ -72,6 +72,7 @@ fn with_decisions(count: i64, notified: i64) -> Fake {
         message: format!("decision {seq} <b>"),
         asked: None,
         evidence: None,
+        folds: None,
         previous: None,
     };
     document["status"]["decisions"] = json!({"entries": (1..=count).map(entry).collect::<Vec<_>>()});
