@@ -59,7 +59,7 @@ pub fn run(arguments: &VerdictArguments) -> Result<(), Failure> {
     let mut lines = Lines::new(input);
     let mut answer = Answer { terminal: Terminal::stdout(), text: String::new() };
     let mut table = Table::default();
-    while let Some(line) = lines.next().map_err(|error| unreadable(path, &error))? {
+    while let Some(line) = lines.read().map_err(|error| unreadable(path, &error))? {
         let unused = replay.absorb(line::read(line));
         match arguments.output {
             _ if arguments.summary => {}

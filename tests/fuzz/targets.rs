@@ -208,7 +208,7 @@ pub fn windows(input: &[u8]) -> bool {
     let mut replay = Replay::new(ReplayTerms { alpha: 0.01, share: 1.0, beta: 0.05, fail, pass, restarts, phi: 1.0 });
     let mut lines = Lines::new(input);
     let mut count = 0;
-    while let Some(line) = lines.next().expect("bytes are read") {
+    while let Some(line) = lines.read().expect("bytes are read") {
         replay.absorb(read_window(line));
         count += 1;
     }

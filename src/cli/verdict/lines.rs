@@ -24,7 +24,7 @@ impl<R: Read> Lines<R> {
     }
 
     /// The next line that is not blank.
-    pub fn next(&mut self) -> Result<Option<&[u8]>> {
+    pub fn read(&mut self) -> Result<Option<&[u8]>> {
         while self.fill()? {
             if !std::mem::replace(&mut self.begun, true) && self.line.starts_with(BYTE_ORDER_MARK) {
                 self.line.drain(..BYTE_ORDER_MARK.len());
@@ -75,7 +75,7 @@ mod tests {
     fn lines(text: &[u8]) -> Vec<Vec<u8>> {
         let mut lines = Lines::new(text);
         let mut found = Vec::new();
-        while let Some(line) = lines.next().unwrap() {
+        while let Some(line) = lines.read().unwrap() {
             found.push(line.to_vec());
         }
         found

@@ -134,8 +134,11 @@ fn without_a_route_a_service_tells_no_arm_from_the_other() {
     }
 }
 
+/// A label, and the prefix of its value.
+type Rule = Option<(&'static str, Option<&'static str>)>;
+
 /// The rule under which each preset asks for its own namespace only; none: its labels do not tell namespaces apart for sure.
-const PRESETS: [(&str, Option<(&str, Option<&str>)>); 8] = [
+const PRESETS: [(&str, Rule); 8] = [
     ("cilium", Some(("destination_namespace", None))),
     ("contour", Some(("envoy_cluster_name", Some("{{ namespace }}_")))),
     ("envoy-gateway", Some(("namespace", None))),
