@@ -185,8 +185,11 @@ fn the_cluster_says_whom_to_ask_and_what_for() {
     let ratio =
         json!({"bad": format!("{selector},envoy_response_code_class=\"5\"}}"), "total": format!("{selector}}}")});
     let of = |kind: &str, name: &str, spec: Value| json!({"apiVersion": "tidegate.io/v1alpha1", "kind": kind, "metadata": {"name": name}, "spec": spec});
-    let provider =
-        of("MetricsProvider", "main", json!({"address": metrics.address, "default": true, "scrapeInterval": "5s"}));
+    let provider = of(
+        "MetricsProvider",
+        "main",
+        json!({"address": metrics.address, "default": true, "scrapeInterval": "5s", "allowAddresses": ["Loopback"]}),
+    );
     let route = json!({"spec": {"rules": [{"backendRefs": [{"name": "checkout", "port": 8080}]}]},
         "apiVersion": "gateway.networking.k8s.io/v1", "kind": "HTTPRoute", "metadata": {"name": "checkout"}});
     let ours = "/apis/tidegate.io/v1alpha1";
