@@ -5,7 +5,7 @@ CARGO ?= cargo
 LAB := target/lab
 TEST_THREADS ?= 4
 
-.PHONY: build demo lab test check unit lab-test lab-verdicts crash faults outages bench-verdicts sim sim-long crashes crash-pairs mutants generate chart lab-install image musl deny
+.PHONY: build demo lab test check unit lab-test lab-verdicts crash faults outages bench-verdicts sim sim-long crashes crash-pairs mishaps mutants generate chart lab-install image musl deny
 .DEFAULT_GOAL := build
 
 build: ## The binary, target/debug/tidegate
@@ -88,6 +88,9 @@ crashes: ## A crash at every write of every story, on each side
 
 crash-pairs: ## Two crashes in each story, at the first write of any two sites
 	CRASHES=pairs $(CARGO) test --locked --release --test sim_crashes -- --nocapture
+
+mishaps: ## Every event of every story hidden, twice and late; every answer that others make old on its way
+	MISHAPS=all $(CARGO) test --locked --release --test sim_mishaps -- --nocapture
 
 mutants: ## Seeded bugs in the simulator: which law or story catches each
 	@echo "make mutants: under 15 min on 2 cores, once the optimised build of about 10 min is there"

@@ -1,6 +1,9 @@
 //! The controller's processes: the real queue, passes and evidence workers, on a simulated line.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use serde_json::Value;
 use tokio::sync::Notify;
@@ -10,7 +13,9 @@ use super::{
     clock::{Clock, Process, ProcessRuntime},
     leaders::identity,
     link::Link,
+    mishaps::EventFate,
     prometheus::Servers,
+    server::Commit,
     world::{Shared, World},
 };
 use crate::{
@@ -103,16 +108,34 @@ impl Ears {
         let affected = match (kind, after) {
             (ROLLOUT, Some(after)) => self.index.update(&key, after),
             (ROLLOUT, None) => self.index.remove(&key),
-            (EVENT | LEASE, _) | (RUN, Some(_)) => return,
-            (ACTION, Some(after)) if text(after, "/status/outcome").is_none() => {
-                text(after, "/spec/rollout").map(|rollout| Key::new(&key.namespace, rollout)).into_iter().collect()
-            }
-            (ACTION, _) => return,
-            (kind, _) => self.index.affected(kind, &key.namespace, &key.name, &labels(document)),
+            (kind, _) => self.affected(kind, document, after),
         };
         for key in affected {
             self.queue.add(key, DEBOUNCE);
         }
+    }
+
+    /// The Rollouts that an event of another kind wakes.
+    fn affected(&self, kind: Kind, document: &Value, after: Option<&Value>) -> BTreeSet<Key> {
+        let (namespace, name) = (object::namespace(document), object::name(document));
+        match (kind, after) {
+            (EVENT | LEASE, _) | (RUN, Some(_)) => BTreeSet::new(),
+            (ACTION, Some(after)) if text(after, "/status/outcome").is_none() => {
+                text(after, "/spec/rollout").map(|rollout| Key::new(namespace, rollout)).into_iter().collect()
+            }
+            (ACTION, _) => BTreeSet::new(),
+            (kind, _) => self.index.affected(kind, namespace, name, &labels(document)),
+        }
+    }
+
+    /// A commit is news to the process. Of a Rollout its own status is not.
+    fn is_woken_by(&self, commit: &Commit) -> bool {
+        let (before, after) = (commit.before.as_deref(), commit.after.as_deref());
+        let Some(document) = after.or(before) else { return false };
+        if commit.kind == ROLLOUT {
+            return commit.subresource != "status" || after.is_none();
+        }
+        !self.affected(commit.kind, document, after).is_empty()
     }
 }
 
@@ -136,12 +159,25 @@ impl World {
             if self.processes[process].is_none() || self.chance.happens(faults.event_lost) {
                 continue;
             }
-            let times = if self.chance.happens(faults.event_twice) { 2 } else { 1 };
+            let mut times = if self.chance.happens(faults.event_twice) { 2 } else { 1 };
+            let mut late = 0;
+            match self.fate_of(process, commit) {
+                Some(EventFate::Hidden) => continue,
+                Some(EventFate::Twice) => times = 2,
+                Some(EventFate::Late(millis)) => late = millis,
+                None => {}
+            }
             for _ in 0..times {
-                let delay = self.draw(self.habits.watch);
+                let delay = self.draw(self.habits.watch) + late;
                 self.plan(delay, Event::Heard { process, commit });
             }
         }
+    }
+
+    /// What becomes of an event that wakes a process; None: what becomes of others.
+    fn fate_of(&mut self, process: Process, commit: usize) -> Option<EventFate> {
+        let (ears, commit) = (self.processes[process].as_ref()?, self.commit(commit)?);
+        if ears.is_woken_by(&commit) { self.fate_of_event() } else { None }
     }
 
     pub(super) fn heard(&mut self, process: Process, commit: usize) {

@@ -1,6 +1,6 @@
 //! How slow and how faulty a simulated cluster is.
 
-use super::{clock::Millis, leaders::Candidates};
+use super::{clock::Millis, leaders::Candidates, mishaps::Mishap};
 
 /// A span that is drawn anew each time, both ends included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,6 +59,8 @@ pub struct Habits {
     /// A GitOps tool writes back what it owns this often; 0: never.
     pub gitops: Millis,
     pub candidates: Candidates,
+    /// Something that goes wrong once, at its place.
+    pub mishap: Option<Mishap>,
 }
 
 impl Default for Habits {
@@ -76,6 +78,7 @@ impl Default for Habits {
             faults: Faults::default(),
             gitops: 0,
             candidates: Candidates::default(),
+            mishap: None,
         }
     }
 }

@@ -81,6 +81,9 @@ impl Link {
             let answer = perform(&mut world, &writer);
             world.arrived(self.process, kind, answer.as_ref().err());
             world.after_commits();
+            if matches!(answer, Err(ClusterError::Conflict { .. })) {
+                world.note_lateness(site);
+            }
             answer
         };
         if fate == Fate::Killed(Moment::AfterCommit) {
@@ -101,7 +104,7 @@ impl Link {
     async fn read<T>(
         &self,
         kind: Kind,
-        object: String,
+        name: &str,
         perform: impl FnOnce(&World) -> T + Send,
     ) -> Result<T, ClusterError> {
         let (lost, there, back) = {
@@ -111,10 +114,14 @@ impl Link {
         };
         self.clock.sleep(there).await;
         if lost || self.is_cut_off(kind) {
+            let object = if name.is_empty() { kind.plural.into() } else { said(kind, name) };
             return Err(ClusterError::Unavailable { object, message: "the request timed out".into() });
         }
-        let answer = perform(&self.world.lock());
-        self.clock.sleep(back).await;
+        let (answer, delay) = {
+            let mut world = self.world.lock();
+            (perform(&world), world.delay_of_answer(kind, name))
+        };
+        self.clock.sleep(back + delay).await;
         Ok(answer)
     }
 
@@ -184,13 +191,13 @@ fn said(kind: Kind, name: &str) -> String {
 impl Cluster for Link {
     async fn get(&self, kind: Kind, namespace: &str, name: &str) -> Result<Option<Value>, ClusterError> {
         may(Verb::Get, kind, "", name)?;
-        let found = self.read(kind, said(kind, name), |world| world.server.get(kind, namespace, name)).await?;
+        let found = self.read(kind, name, |world| world.server.get(kind, namespace, name)).await?;
         Ok(found.map(Arc::unwrap_or_clone))
     }
 
     async fn list(&self, kind: Kind, namespace: &str, selector: &str) -> Result<Vec<Value>, ClusterError> {
         may(Verb::List, kind, "", "")?;
-        let found = self.read(kind, kind.plural.into(), |world| world.server.list(kind, namespace, selector)).await?;
+        let found = self.read(kind, "", |world| world.server.list(kind, namespace, selector)).await?;
         Ok(found.into_iter().map(Arc::unwrap_or_clone).collect())
     }
 

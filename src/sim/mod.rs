@@ -3,6 +3,7 @@
 //! One seed, one clock, one thread. Nothing here waits for real time or asks the outside.
 
 mod agenda;
+mod aimed;
 pub mod chance;
 mod clock;
 mod fleet;
@@ -10,6 +11,7 @@ mod gateway;
 mod habits;
 mod leaders;
 mod link;
+mod mishaps;
 #[cfg(feature = "mutants")]
 pub mod mutants;
 mod oracle;
@@ -19,6 +21,7 @@ pub mod scenario;
 pub mod schedule;
 mod server;
 mod simulation;
+mod situations;
 pub mod story;
 mod timeline;
 mod traffic;
@@ -30,6 +33,7 @@ pub use clock::{Millis, Process};
 pub use habits::{Delay, Faults, Habits};
 pub use leaders::{Candidates, LeaderDeed};
 pub use link::Moment;
+pub use mishaps::{EventFate, Mishap};
 pub use oracle::{Change, Offence, Oracle};
 pub use people::Deed;
 pub use simulation::Simulation;

@@ -83,15 +83,31 @@ pub enum Deed {
     Kill,
     /// The election has trouble.
     Leader(LeaderDeed),
+    /// Something else, as soon as the open run is in a phase; not at all if it is not for that many looks.
+    When {
+        phase: &'static str,
+        looks: u32,
+        then: Box<Deed>,
+    },
 }
+
+/// Between two looks at the phase that somebody waits for.
+const LOOK: Millis = 300;
 
 impl Deed {
     /// The deed without its details.
     pub fn word(&self) -> String {
-        if let Self::Leader(deed) = self {
-            return deed.word().to_owned();
-        }
-        let whole = format!("{self:?}");
+        let whole = match self {
+            Self::Ask { kind, .. } => format!("{kind:?}"),
+            Self::Prometheus { away: true } => "MetricsAway".to_owned(),
+            Self::Prometheus { away: false } => "MetricsBack".to_owned(),
+            Self::Gateway { silent: true } => "GatewaySilent".to_owned(),
+            Self::Gateway { silent: false } => "GatewaySpeaks".to_owned(),
+            Self::Pause { paused: true, .. } => "PauseInSpec".to_owned(),
+            Self::Pause { paused: false, .. } => "ResumeInSpec".to_owned(),
+            Self::Leader(deed) => deed.word().to_owned(),
+            other => format!("{other:?}"),
+        };
         whole.split([' ', '{']).next().unwrap_or_default().to_owned()
     }
 }
@@ -141,7 +157,22 @@ impl World {
             }
             Deed::ResetService { name } => self.write_back(SERVICE, &name, "kubectl-client-side-apply"),
             Deed::Leader(deed) => self.lead(&deed),
+            Deed::When { phase, looks, then } => self.act_when(phase, looks, *then),
             Deed::Kill => self.killed.extend(self.processes.iter().rposition(Option::is_some)),
+        }
+    }
+
+    /// Does it now if the run is in the phase, else looks again a little later.
+    fn act_when(&mut self, phase: &'static str, looks: u32, then: Deed) {
+        if self.where_the_run_stands() == format!("while {phase}") {
+            self.awaited -= 1;
+            self.note_deed(&then);
+            self.act(then);
+        } else if looks > 0 {
+            let deed = Deed::When { phase, looks: looks - 1, then: Box::new(then) };
+            self.plan(LOOK, super::agenda::Event::Person { deed });
+        } else {
+            self.awaited -= 1;
         }
     }
 

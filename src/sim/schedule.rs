@@ -8,10 +8,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use super::{
+    aimed,
     chance::Chance,
     clock::Millis,
     habits::{Delay, Faults, Habits},
     link::Moment,
+    mishaps::Places,
     oracle::Offence,
     people::Deed,
     scenario::{IMAGES, NAMESPACE, ROLLOUT_NAME, ROUTE_NAME, Shop, phase},
@@ -27,6 +29,8 @@ use crate::{
 
 /// Time that a schedule's deeds are spread over.
 const TROUBLE: Millis = 70_000;
+/// From the last deed to the end of trouble.
+const AFTERMATH: Millis = 10_000;
 /// A run that others have reset twice is tried again after this.
 const CONTENDED: Millis = 31 * 60_000;
 /// From rest to when everything has settled: the last status is written, garbage collected.
@@ -63,6 +67,8 @@ pub struct Outcome {
     pub lost: u64,
     /// How everything stands at rest.
     pub end: String,
+    /// Where a mishap could have happened.
+    pub places: Places,
 }
 
 impl Schedule {
@@ -80,6 +86,7 @@ impl Schedule {
         let mut deeds: Vec<(Millis, Deed)> = (0..count).map(|_| (chance.below(TROUBLE), deed(&mut chance))).collect();
         // Without a new version nothing much happens.
         deeds.push((1_000, Deed::Deploy { rollout: ROLLOUT_NAME.into(), image: IMAGES[1].into() }));
+        deeds.extend(aimed::deed(seed).map(|deed| (1_500, deed)));
         deeds.sort_by_key(|(at, _)| *at);
         Self { seed, shop, habits, deeds, crashes: Vec::new(), heals: true }
     }
@@ -115,7 +122,10 @@ impl Schedule {
             }
         }
         let last = self.deeds.last().map_or(0, |(at, _)| *at);
-        simulation.run_until(begun + last + 10_000, |_| false);
+        simulation.run_until(begun + last, |_| false);
+        simulation.run_until(begun + last + TROUBLE, |world| world.awaited == 0);
+        let over = simulation.clock.now() + AFTERMATH;
+        simulation.run_until(over, |_| false);
         if self.heals {
             simulation.world.lock().heal(calm);
         }
@@ -177,6 +187,7 @@ fn finish(world: &World, mut outcome: Outcome) -> Outcome {
         writes_at: world.writes_at.clone(),
         lost: world.traffic.lost_requests,
         end: end(world),
+        places: world.places.clone(),
     }
 }
 

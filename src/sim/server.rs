@@ -41,6 +41,8 @@ pub struct ApiServer {
     /// Number for names, addresses and uids.
     serial: u64,
     commits: Vec<Commit>,
+    /// Commits that are kept no more.
+    forgotten: usize,
     /// Something may have lost its last owner.
     has_garbage: bool,
 }
@@ -117,14 +119,23 @@ impl ApiServer {
         self.version
     }
 
-    /// What was done since the start, or since [`take_commits`](Self::take_commits).
+    /// What was done, as far as it is kept.
     pub fn commits(&self) -> &[Commit] {
         &self.commits
     }
 
-    /// The commits, which are forgotten by this.
-    pub fn take_commits(&mut self) -> Vec<Commit> {
-        std::mem::take(&mut self.commits)
+    /// How many commits were made before those that are kept.
+    pub const fn forgotten(&self) -> usize {
+        self.forgotten
+    }
+
+    /// Forgets the oldest commits once there are twice as many as are to be kept.
+    pub fn forget_all_but(&mut self, kept: usize) {
+        if self.commits.len() >= 2 * kept {
+            let excess = self.commits.len() - kept;
+            self.commits.drain(..excess);
+            self.forgotten += excess;
+        }
     }
 
     /// POST. With `dry_run` everything is checked and nothing is stored.

@@ -4,6 +4,7 @@ use super::{
     habits::Habits,
     leaders::{Candidates, LeaderDeed},
     link::Moment,
+    mishaps::Mishap,
     people::Deed,
     scenario::{IMAGES, ROLLOUT_NAME, ROUTE_NAME, Shop},
     schedule::{Outcome, Schedule},
@@ -174,6 +175,18 @@ impl Story {
     /// Goes through it with kills at these writes, counted from 1.
     pub fn run(&self, crashes: &[(u64, Moment)]) -> Outcome {
         Schedule { crashes: crashes.to_vec(), ..self.schedule.clone() }.run()
+    }
+
+    /// Goes through it with one mishap.
+    pub fn run_with(&self, mishap: Mishap) -> Outcome {
+        let habits = Habits { mishap: Some(mishap), ..self.schedule.habits };
+        Schedule { habits, ..self.schedule.clone() }.run()
+    }
+
+    /// All that is done is done at once: what comes of it does not hang on how fast the controller is.
+    pub fn is_of_one_moment(&self) -> bool {
+        let first = self.schedule.deeds.first().map(|(at, _)| at);
+        self.schedule.deeds.iter().all(|(at, _)| Some(at) == first)
     }
 
     pub fn schedule(&self) -> &Schedule {

@@ -14,6 +14,7 @@ use super::{
     habits::{Delay, Habits},
     leaders::{LeaderDeed, Leaders},
     link::Moment,
+    mishaps::Places,
     oracle::{Change, Oracle},
     people::Deed,
     prometheus::Meanings,
@@ -24,9 +25,13 @@ use super::{
 };
 use crate::{
     api::{ActionType, FIELD_MANAGER},
-    controller::{DEPLOYMENT, GRPC_ROUTE, HTTP_ROUTE, POD, ROLLOUT, RUN, SERVICE, WriteSite},
-    workload::object::{self, number, text},
+    controller::{DEPLOYMENT, GRPC_ROUTE, HTTP_ROUTE, POD, ROLLOUT, SERVICE, WriteSite},
+    workload::object::{self, number},
 };
+
+/// Commits that are kept for watchers that have not heard of them yet. Watches are seconds behind at most, in which far fewer are
+/// made; and a day of a simulation makes millions.
+const COMMITS_KEPT: usize = 10_000;
 
 /// The world, as its parts on one thread share it.
 #[derive(Clone)]
@@ -59,6 +64,8 @@ pub struct World {
     pub timeline: Option<Timeline>,
     /// What happened in which situation, and how often.
     pub situations: BTreeMap<String, u64>,
+    /// Where a mishap could happen.
+    pub places: Places,
     /// Writes of the controller so far, and at which sites.
     pub writes: u64,
     /// The site of each write.
@@ -78,6 +85,8 @@ pub struct World {
     pub namespace: String,
     pub owned: super::people::Owned,
     pub(super) actions_asked: usize,
+    /// Deeds that wait for a phase.
+    pub awaited: usize,
 }
 
 impl World {
@@ -95,6 +104,7 @@ impl World {
             oracle: Oracle::default(),
             timeline: None,
             situations: BTreeMap::new(),
+            places: Places::default(),
             writes: 0,
             writes_at: Vec::new(),
             sites: BTreeMap::new(),
@@ -109,6 +119,7 @@ impl World {
             namespace: "shop".to_owned(),
             owned: Vec::new(),
             actions_asked: 0,
+            awaited: 0,
         }
     }
 
@@ -127,8 +138,9 @@ impl World {
         self.agenda.plan_once(at, event);
     }
 
+    /// A commit, counted from 0; None: it was not made yet, or is long past.
     pub(super) fn commit(&self, number: usize) -> Option<Commit> {
-        self.server.commits().get(number).cloned()
+        self.server.commits().get(number.checked_sub(self.server.forgotten())?).cloned()
     }
 
     /// Looks at what was committed since the last time: watchers hear of it, the cluster's controllers follow.
@@ -143,9 +155,12 @@ impl World {
             if let Some(timeline) = &mut self.timeline {
                 timeline.see(&change);
             }
+            self.note_commit(&commit);
+            self.outdate_reads(&commit);
             self.announce(number);
             self.follow(&commit);
         }
+        self.server.forget_all_but(COMMITS_KEPT);
     }
 
     fn follow(&mut self, commit: &Commit) {
@@ -203,7 +218,9 @@ impl World {
                 self.plan(self.habits.gitops, Event::Sync);
             }
             Event::Person { deed } => {
-                self.note(format!("{} {}", deed.word(), self.where_the_run_stands()));
+                if !matches!(deed, Deed::When { .. }) {
+                    self.note_deed(deed);
+                }
                 self.act(deed.clone());
             }
             Event::Sync | Event::Start | Event::Pause { .. } | Event::Resume { .. } => {}
@@ -218,6 +235,7 @@ impl World {
 
     /// Plans what a person does.
     pub fn plan_deed(&mut self, at: Millis, deed: Deed) {
+        self.awaited += usize::from(matches!(deed, Deed::When { .. }));
         self.agenda.plan(at, Event::Person { deed });
     }
 }
@@ -261,23 +279,5 @@ impl World {
         self.act(Deed::Pause { rollout: rollout.clone(), paused: false });
         self.act(Deed::Ask { rollout, kind: ActionType::Resume });
         self.after_commits();
-    }
-
-    /// The phase of the run that is open, in words.
-    pub(super) fn where_the_run_stands(&self) -> String {
-        let runs = self.server.list(RUN, &self.namespace, "");
-        let open = runs.iter().find(|run| text(run, "/status/phase") != Some("Ended"));
-        match open {
-            None => "at rest".to_owned(),
-            Some(run) => format!("while {}", text(run, "/status/phase").unwrap_or("a run begins")),
-        }
-    }
-
-    /// What happened in which situation.
-    pub(super) fn note(&mut self, what: String) {
-        if let Some(timeline) = &mut self.timeline {
-            timeline.add(self.clock.now(), format!("* {what}"));
-        }
-        *self.situations.entry(what).or_default() += 1;
     }
 }

@@ -72,10 +72,11 @@ enum Event {
     Silent(bool),
 }
 
-/// How a schedule failed.
-pub struct Found {
-    pub fault: String,
-    pub timeline: String,
+/// What became of a schedule.
+pub struct Told {
+    /// None: every law was kept, and rest was found.
+    pub fault: Option<String>,
+    lines: Vec<String>,
 }
 
 /// A schedule under way.
@@ -103,30 +104,27 @@ impl Schedule {
         }
     }
 
-    /// Runs it to its end. Err: a law was broken, or no rest was found.
-    pub fn run(&self) -> Result<(), Found> {
+    /// Runs it to its end.
+    pub fn run(&self) -> Told {
         let mut course = Course::begun(self);
         let end = catch_unwind(AssertUnwindSafe(|| course.go_through(self)));
-        let Err(panic) = end else { return Ok(()) };
-        let said = panic.downcast_ref::<String>().cloned();
-        let said = said.or_else(|| panic.downcast_ref::<&str>().map(|said| (*said).to_owned())).unwrap_or_default();
-        let lines = &course.model.timeline;
-        Err(Found {
-            fault: said.lines().next().unwrap_or_default().to_owned(),
-            timeline: lines[lines.len().saturating_sub(SHOWN)..].join("\n"),
-        })
+        let fault = end.err().map(|panic| {
+            let said = panic.downcast_ref::<String>().map(String::as_str);
+            let said = said.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or_default();
+            said.lines().next().unwrap_or_default().to_owned()
+        });
+        Told { fault, lines: course.model.timeline }
     }
 
-    /// A smaller schedule that fails in the same way, and how.
-    pub fn shrunk(&self) -> (Self, Found) {
-        let Err(mut found) = self.run() else { panic!("SEED={} does not fail", self.seed) };
+    /// A smaller schedule that fails in the same way.
+    pub fn shrunk(&self) -> Self {
+        let kind = self.run().kind();
+        let fails = |smaller: &Self| kind.is_some() && smaller.run().kind() == kind;
         let mut smallest = self.clone();
-        let kind = found.kind();
-        let fails = |smaller: Self| smaller.run().err().filter(|found| found.kind() == kind).map(|it| (smaller, it));
-        while let Some((smaller, again)) = smallest.smaller().into_iter().find_map(fails) {
-            (smallest, found) = (smaller, again);
+        while let Some(smaller) = smallest.smaller().into_iter().find(fails) {
+            smallest = smaller;
         }
-        (smallest, found)
+        smallest
     }
 
     /// Schedules that lack one thing each.
@@ -156,10 +154,15 @@ impl Schedule {
     }
 }
 
-impl Found {
+impl Told {
     /// The law, or the beginning of what was said.
-    fn kind(&self) -> String {
-        self.fault.chars().take(24).collect()
+    fn kind(&self) -> Option<String> {
+        Some(self.fault.as_ref()?.chars().take(24).collect())
+    }
+
+    /// The last things that happened.
+    pub fn timeline(&self) -> String {
+        self.lines[self.lines.len().saturating_sub(SHOWN)..].join("\n")
     }
 }
 

@@ -27,7 +27,7 @@ pub struct Mirror {
     documents: BTreeMap<(Kind, String, String), Value>,
     /// When each was last written.
     written: BTreeMap<(Kind, String, String), Millis>,
-    /// When somebody else last wrote a Service or a route.
+    /// When somebody else last wrote the spec of a Service or a route.
     disturbed: Option<Millis>,
     /// Ready endpoints by namespace and Service, as they were.
     ready: BTreeMap<(String, String), Recent>,
@@ -67,11 +67,13 @@ impl Mirror {
         let (namespace, name) = (namespace(document).to_owned(), name(document).to_owned());
         let id = (change.kind, namespace.clone(), name.clone());
         self.written.insert(id.clone(), change.at);
+        let has_new_spec =
+            self.documents.get(&id).map(|before| &before["spec"]) != change.after.map(|after| &after["spec"]);
         match change.after {
             Some(after) => self.documents.insert(id, after.clone()),
             None => self.documents.remove(&id),
         };
-        if !change.ours && [SERVICE, HTTP_ROUTE, GRPC_ROUTE].contains(&change.kind) {
+        if !change.ours && has_new_spec && [SERVICE, HTTP_ROUTE, GRPC_ROUTE].contains(&change.kind) {
             self.disturbed = Some(change.at);
         }
         match change.kind {

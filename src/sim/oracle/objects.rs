@@ -7,10 +7,10 @@ use super::{
     mirror::{Mirror, need},
 };
 use crate::{
-    api::{FINALIZER, ORPHAN_ANNOTATION, REVISION_LABEL, ROLLOUT_LABEL, RUN_ANNOTATION},
+    api::{FINALIZER, ORPHAN_ANNOTATION, REVISION_LABEL, ROLLOUT_LABEL, RUN_ANNOTATION, Reason},
     controller::{CONTROLLER_REVISION, SERVICE},
     engine::Broken,
-    workload::object::{annotation, items, label, name, namespace, number, text},
+    workload::object::{annotation, condition, items, label, name, namespace, number, text},
 };
 
 pub fn service(mirror: &Mirror, change: &Change) -> Verdicts {
@@ -96,7 +96,17 @@ fn shrink_last(mirror: &Mirror, change: &Change, before: &Value) -> Option<Broke
 
 pub fn rollout(mirror: &Mirror, change: &Change) -> Verdicts {
     let Some(before) = change.before else { return Verdicts::new() };
-    vec![own_fields(change), restored(mirror, change, before)]
+    vec![own_fields(change), restored(mirror, change, before), withheld(change)]
+}
+
+/// What the controller withholds because it would break a law was decided wrongly all the same.
+fn withheld(change: &Change) -> Option<Broken> {
+    let said = |document: &Value| {
+        let ready = condition(document, "Ready").filter(|it| text(it, "/reason") == Some(Reason::LawBroken.word()))?;
+        text(ready, "/message").map(str::to_owned)
+    };
+    let now = change.after.and_then(said)?;
+    if change.before.and_then(said).is_some() { None } else { broken("withheld", now) }
 }
 
 /// S10: of a Rollout the controller writes its finalizer, its status, and replicas that were absent.
