@@ -12,7 +12,7 @@ use std::{
 
 use super::{
     ACTION, ADMISSION_BINDING, ADMISSION_POLICY, ANALYSIS_TEMPLATE, CLUSTER_ANALYSIS_TEMPLATE, CONTROLLER_REVISION,
-    COPIED_POLICIES, DEPLOYMENT, ENDPOINT_SLICE, HPA, Kind, METRICS_PROVIDER, NAMESPACE, POD, POLICIES, ROLLOUT,
+    COPIED_POLICIES, DEPLOYMENT, ENDPOINT_SLICE, HPA, Kind, LEASE, METRICS_PROVIDER, NAMESPACE, POD, POLICIES, ROLLOUT,
     ROLLOUT_POLICY, RUN, SERVICE, WriteSite, route_kind, triggers,
 };
 use crate::traffic::ROUTERS;
@@ -53,7 +53,7 @@ pub struct Permission {
 }
 
 /// What passes read, besides routes and policies.
-const READS: [(Kind, &[Verb]); 16] = [
+const READS: [(Kind, &[Verb]); 17] = [
     (ROLLOUT, &[Verb::Get, Verb::List]),
     (RUN, &[Verb::Get, Verb::List]),
     (ACTION, &[Verb::List]),
@@ -70,6 +70,7 @@ const READS: [(Kind, &[Verb]); 16] = [
     (NAMESPACE, &[Verb::Get]),
     (ENDPOINT_SLICE, &[Verb::List]),
     (HPA, &[Verb::List]),
+    (LEASE, &[Verb::Get]),
 ];
 
 static ALL: LazyLock<BTreeSet<Permission>> = LazyLock::new(gathered);
@@ -89,14 +90,15 @@ pub(super) fn routes() -> Vec<Kind> {
     ROUTERS.iter().map(|router| route_kind(router.kind())).collect()
 }
 
-/// The rules of the chart's Roles: those that a Role in one namespace can grant, and those for what no namespace has.
+/// The rules of the chart's Roles: those that a Role in one namespace can grant, and those for what no namespace has. The
+/// Lease is not among them: the chart grants it by name, where it is.
 pub fn rules_yaml() -> String {
     let mut text = String::from("# Generated from what the controller's parts declare: make generate\n");
     for (name, namespaced) in [("namespaced", true), ("cluster", false)] {
         // Writing to a String cannot fail.
         let _ = writeln!(text, "{name}:");
         let mut verbs: BTreeMap<(&str, &str), BTreeSet<Verb>> = BTreeMap::new();
-        for permission in ALL.iter().filter(|permission| permission.namespaced == namespaced) {
+        for permission in ALL.iter().filter(|it| it.namespaced == namespaced && it.group != LEASE.group) {
             verbs.entry((permission.group, &permission.resource)).or_default().insert(permission.verb);
         }
         let mut rules: BTreeMap<(&str, BTreeSet<Verb>), Vec<&str>> = BTreeMap::new();

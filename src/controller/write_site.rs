@@ -2,7 +2,7 @@
 //! faults are injected, crashes placed, and rights granted by it.
 
 use super::{
-    ACTION, CONTROLLER_REVISION, COPIED_POLICIES, DEPLOYMENT, EVENT, Kind, ROLLOUT, RUN, SERVICE,
+    ACTION, CONTROLLER_REVISION, COPIED_POLICIES, DEPLOYMENT, EVENT, Kind, LEASE, ROLLOUT, RUN, SERVICE,
     permissions::{Verb, routes},
 };
 
@@ -131,8 +131,8 @@ impl WriteSite {
             Self::ActionOwner => (vec![ACTION], "", &[Verb::Patch]),
             Self::ActionDelete => (vec![ACTION], "", &[Verb::Delete]),
             Self::Seal => ([routes(), vec![SERVICE]].concat(), "", &[Verb::Patch]),
-            // One object in the controller's own namespace: the chart has a Role for it by name.
-            Self::LeaseCreate | Self::LeaseWrite => (Vec::new(), "", &[]),
+            Self::LeaseCreate => (vec![LEASE], "", &[Verb::Create]),
+            Self::LeaseWrite => (vec![LEASE], "", &[Verb::Patch]),
             Self::Event => (vec![EVENT], "", &[Verb::Create]),
         }
     }

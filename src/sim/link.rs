@@ -178,8 +178,7 @@ fn drawn(chance: &mut Chance, faults: &Faults) -> Fate {
 
 /// What the controller's Roles do not grant is refused, as an API server would.
 fn may(verb: Verb, kind: Kind, subresource: &str, name: &str) -> Result<(), ClusterError> {
-    // The Lease has a Role of its own.
-    if kind == LEASE || is_granted(verb, kind, subresource) {
+    if is_granted(verb, kind, subresource) {
         return Ok(());
     }
     let message = format!("forbidden: permissions.rs grants no {} on {} {subresource}", verb.word(), kind.plural);
