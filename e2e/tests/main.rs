@@ -22,6 +22,7 @@ mod privileges;
 mod promote;
 mod refused;
 mod reverts;
+mod rights;
 mod together;
 mod verdicts;
 
