@@ -5,7 +5,7 @@ CARGO ?= cargo
 LAB := target/lab
 TEST_THREADS ?= 4
 
-.PHONY: build demo lab test check unit lab-test lab-verdicts crash faults outages bench-idle bench-verdicts sim sim-long crashes crash-pairs fuzz mutants generate
+.PHONY: build demo lab test check unit lab-test lab-verdicts crash faults outages bench-idle bench-verdicts sim sim-long crashes crash-pairs fuzz mutants generate chart lab-install image musl deny
 .DEFAULT_GOAL := build
 
 build: ## The binary, target/debug/tidegate
@@ -25,12 +25,12 @@ lab: $(LAB) ## A cluster to play with, until Ctrl-C
 	@echo 'export PATH=$(CURDIR)/target/debug:$$PATH'
 	@$(LAB) up
 
-test: check unit lab-test ## Everything that CI runs
+test: check unit chart lab-test lab-install musl ## Everything that CI runs
 
 check: ## Format and lints
 	$(CARGO) fmt --check
 	$(CARGO) clippy --all-targets --locked -- -D warnings
-	$(CARGO) clippy --test lab --test outages --locked -- -D warnings
+	$(CARGO) clippy --test lab --test outages --test helm --test install --locked -- -D warnings
 	$(CARGO) clippy --test mutants --features mutants --locked -- -D warnings
 	cd e2e/lab && test -z "$$(gofmt -l .)" && go vet ./...
 
@@ -38,10 +38,18 @@ unit: ## Unit, golden, property and story tests; no cluster
 	$(CARGO) test --locked
 	cd e2e/lab && go test ./...
 
+chart: $(LAB) ## The chart linted and rendered by Helm, and compared with golden files
+	$(CARGO) test --locked --test helm
+
 # Compiled before the lab starts, so that the tests have the cores for themselves.
 lab-test: $(LAB) ## Tests on a real API server, gateway and Prometheus
 	$(CARGO) test --locked --test lab --no-run
-	$(LAB) run -- $(CARGO) test --offline --locked --test lab -- --test-threads $(TEST_THREADS) --skip faults:: --skip crash_points::
+	$(LAB) run -- sh -ec '$(CARGO) test --offline --locked --test lab -- --test-threads $(TEST_THREADS) --skip faults:: --skip crash_points:: --skip rights::; \
+		$(CARGO) test --offline --locked --test lab -- rights::'
+
+lab-install: $(LAB) ## The chart installed, upgraded and taken away on a real API server, in a lab of its own
+	$(CARGO) test --locked --test install --no-run
+	$(LAB) run -- $(CARGO) test --offline --locked --test install -- --test-threads 1
 
 lab-verdicts: $(LAB) ## The verdicts in the lab with scrapes every second: 10 reverts, 10 rollouts of equal versions in five namespaces
 	$(CARGO) test --locked --test lab --no-run
@@ -96,5 +104,39 @@ mutants: ## Seeded bugs in the simulator: which law or story catches each
 	@echo "make mutants: under 15 min on 2 cores, once the optimised build of about 10 min is there"
 	$(CARGO) test --release --locked --features mutants --test mutants -- --nocapture
 
-generate: ## Rewrite what is generated: CRDs, references, golden files
-	UPDATE_GOLDEN=1 $(CARGO) test --test crds --test cli --test view --test plan
+generate: $(LAB) ## Rewrite what is generated: CRDs, references, the chart's rules, plain manifests, golden files
+	UPDATE_GOLDEN=1 $(CARGO) test --test crds --test cli --test view --test plan --test chart
+	UPDATE_GOLDEN=1 $(CARGO) test --test helm
+
+VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml)
+DOCKER ?= $(firstword $(foreach it,docker podman,$(shell $(it) info >/dev/null 2>&1 && echo $(it))))
+IMAGE_LIMIT := 25000000
+MUSL := $(shell uname -m)-unknown-linux-musl
+
+image: ## The image tidegate:VERSION, by Docker or Podman
+	@if [ -z "$(DOCKER)" ]; then echo "make image: neither Docker nor Podman answers here; start one, or run: make musl"; exit 1; fi
+	$(DOCKER) build --tag tidegate:$(VERSION) .
+	@size=$$($(DOCKER) image inspect --format '{{.Size}}' tidegate:$(VERSION)); echo "tidegate:$(VERSION): $$size bytes"; test $$size -lt $(IMAGE_LIMIT)
+
+# The standard library for musl comes with the target: rustup target add $(MUSL), and a C compiler for it: apt-get install musl-tools.
+musl: ## The static binary that the image holds, and its size
+	@if [ ! -d "$$(rustc --print sysroot)/lib/rustlib/$(MUSL)" ]; then \
+		echo "make musl: the Rust target $(MUSL) is not installed, so the static build is not checked here: rustup target add $(MUSL)"; \
+	else \
+		$(CARGO) build --locked --profile dist --bin tidegate --target $(MUSL) && \
+		binary=$${CARGO_TARGET_DIR:-target}/$(MUSL)/dist/tidegate && \
+		$$binary version && ! ldd $$binary >/dev/null 2>&1 && \
+		size=$$(stat -c %s $$binary) && echo "$$binary: $$size bytes" && test $$size -lt $(IMAGE_LIMIT); \
+	fi
+
+DENY_ROOT := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/tidegate-tools/cargo-deny
+DENY := $(DENY_ROOT)/bin/cargo-deny
+
+$(DENY):
+	@echo "make deny: cargo-deny is built once into $(DENY_ROOT), about 10 min on 2 cores"
+	$(CARGO) install --locked --debug --root $(DENY_ROOT) cargo-deny
+
+deny: $(DENY) ## Licences, sources and bans; advisories too where their database is reached
+	$(DENY) --all-features check licenses bans sources
+	@$(DENY) fetch db >/dev/null 2>&1 && $(DENY) --all-features check advisories \
+		|| { $(DENY) fetch db >/dev/null 2>&1 && exit 1; echo "make deny: the advisory database is not reached from here; advisories are not checked"; }

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"syscall"
 	"time"
 
@@ -24,6 +25,7 @@ const usage = `usage: lab COMMAND
   build                  build and download the parts, once
   run [flags] -- CMD     run CMD inside a fresh cluster
   up [flags]             keep a fresh cluster until Ctrl-C, reachable from outside
+  helm ARGS              the lab's Helm, without a cluster
   part ACTION NAME       inside: stop, kill, start, restart, pause or resume a part
   app                    the demo application
   load [flags]           send a constant rate of requests and count the answers
@@ -50,6 +52,8 @@ func run(command string, args []string) int {
 		return cluster.RunMain(args)
 	case "up":
 		return cluster.UpMain(args)
+	case "helm":
+		return helm(args)
 	case "part":
 		return cluster.PartMain(args)
 	case "app":
@@ -77,6 +81,19 @@ func inside(args []string) int {
 		return cluster.SuperviseMain(args[1])
 	}
 	return 2
+}
+
+// helm becomes Helm; only this part is built for it.
+func helm(args []string) int {
+	ctx, cancel := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	defer cancel()
+	set, err := parts.Ensure(ctx, os.Stderr, "helm")
+	if err == nil {
+		program := filepath.Join(set["helm"], "helm")
+		err = syscall.Exec(program, append([]string{program}, args...), os.Environ())
+	}
+	fmt.Fprintf(os.Stderr, "lab: %v\n", err)
+	return 1
 }
 
 func build() int {

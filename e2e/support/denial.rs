@@ -5,7 +5,7 @@
 use serde_json::{Value, json};
 use tidegate::controller::Kind;
 
-use super::Space;
+use super::{Space, space::CONTROLLER};
 
 const POLICY: Kind = admission("ValidatingAdmissionPolicy", "validatingadmissionpolicies");
 const BINDING: Kind = admission("ValidatingAdmissionPolicyBinding", "validatingadmissionpolicybindings");
@@ -34,7 +34,7 @@ impl Denial {
                     "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": space.namespace}},
                 },
                 "validations": [{
-                    "expression": "request.userInfo.username != 'tidegate' && !('lab.tidegate.io/probe' in object.metadata.?annotations.orValue({}))",
+                    "expression": format!("request.userInfo.username != '{CONTROLLER}' && !('lab.tidegate.io/probe' in object.metadata.?annotations.orValue({{}}))"),
                     "message": "denied by the lab",
                 }],
             },

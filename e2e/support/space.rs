@@ -2,12 +2,14 @@
 
 use std::{future::Future, path::PathBuf, process::Command, time::Duration};
 
+use k8s_openapi::api::authorization::v1::SubjectAccessReview;
 use kube::{
     Api, Client, Config,
     api::{DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PropagationPolicy},
     config::{KubeConfigOptions, Kubeconfig},
     core::{ApiResource, GroupVersionKind},
 };
+use serde::Deserialize;
 use serde_json::{Value, json};
 use tidegate::controller::{ACTION, HTTP_ROUTE, Kind, METRICS_PROVIDER, NAMESPACE, ROLLOUT, RUN};
 use tokio::time::{Instant, sleep};
@@ -17,14 +19,15 @@ const LOOK_EVERY: Duration = Duration::from_millis(150);
 /// How often it looks for a moment that must not be missed.
 const CATCH_EVERY: Duration = Duration::from_millis(15);
 
-const CLUSTER_ROLE_BINDING: Kind = Kind {
-    group: "rbac.authorization.k8s.io",
-    version: "v1",
-    kind: "ClusterRoleBinding",
-    plural: "clusterrolebindings",
-    namespaced: false,
-    optional: false,
-};
+/// Who the controllers are: the ServiceAccount that the chart makes for them.
+pub const CONTROLLER: &str = "system:serviceaccount:tidegate-system:tidegate";
+
+const CLUSTER_ROLE: Kind = rbac("ClusterRole", "clusterroles");
+const CLUSTER_ROLE_BINDING: Kind = rbac("ClusterRoleBinding", "clusterrolebindings");
+
+const fn rbac(kind: &'static str, plural: &'static str) -> Kind {
+    Kind { group: "rbac.authorization.k8s.io", version: "v1", kind, plural, namespaced: false, optional: false }
+}
 
 #[derive(Clone)]
 pub struct Space {
@@ -36,6 +39,15 @@ pub struct Space {
 pub fn lab(variable: &str) -> String {
     std::env::var(variable)
         .unwrap_or_else(|_| panic!("{variable} is not set: run this inside the lab (make test, make demo)"))
+}
+
+/// The only object of this kind in the plain manifests, which are the chart's default release.
+pub fn shipped(kind: &str) -> Value {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("deploy/tidegate.yaml");
+    let text = std::fs::read_to_string(path).expect("the plain manifests");
+    let documents =
+        serde_yaml_ng::Deserializer::from_str(&text).map(|document| Value::deserialize(document).expect("YAML"));
+    documents.into_iter().find(|document| document["kind"] == kind).expect("one of this kind")
 }
 
 /// A client of one of the lab's users.
@@ -54,16 +66,35 @@ impl Space {
         space.crds().await;
         let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": stem}});
         space.apply_as("lab", true, NAMESPACE, namespace).await.expect("a namespace");
-        for user in ["tidegate", "owner"] {
-            let binding = json!({
-                "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding", "metadata": {"name": format!("lab-{user}")},
-                "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "cluster-admin"},
-                "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": user}],
-            });
-            space.apply_as("lab", true, CLUSTER_ROLE_BINDING, binding).await.expect("a user's rights");
-        }
+        space.rights().await;
         space.provider("lab", &lab("TIDEGATE_LAB_PROMETHEUS"), true).await;
         space
+    }
+
+    /// The owner may do everything; the controllers what the chart's ClusterRole grants them.
+    async fn rights(&self) {
+        let shipped = shipped("ClusterRole");
+        let mut role = json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": {"name": "lab-tidegate"}});
+        role["rules"] = shipped["rules"].clone();
+        self.apply_as("lab", true, CLUSTER_ROLE, role).await.expect("the controllers' role");
+        for (name, user, role) in [("owner", "owner", "cluster-admin"), ("tidegate", CONTROLLER, "lab-tidegate")] {
+            let binding = json!({
+                "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding", "metadata": {"name": format!("lab-{name}")},
+                "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": role},
+                "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": user}],
+            });
+            self.apply_as("lab", true, CLUSTER_ROLE_BINDING, binding).await.expect("a user's rights");
+        }
+        // The API server takes a moment to follow: a controller that is refused meanwhile would be no news of its rights.
+        let wanted = json!({"verb": "list", "group": ROLLOUT.group, "resource": ROLLOUT.plural});
+        let review = json!({"metadata": {}, "spec": {"user": CONTROLLER, "resourceAttributes": wanted}});
+        let review: SubjectAccessReview = serde_json::from_value(review).expect("a review");
+        let reviews: Api<SubjectAccessReview> = Api::all(self.client.clone());
+        self.until("the controllers' rights to be known", 20, async || {
+            let answer = reviews.create(&kube::api::PostParams::default(), &review).await;
+            answer.is_ok_and(|answer| answer.status.is_some_and(|status| status.allowed))
+        })
+        .await;
     }
 
     /// A MetricsProvider: the lab's Prometheus at this address.

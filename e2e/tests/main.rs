@@ -20,6 +20,7 @@ mod presets;
 mod promote;
 mod refused;
 mod reverts;
+mod rights;
 mod together;
 mod verdicts;
 

@@ -67,6 +67,11 @@ pub enum Command {
     Verdict(VerdictArguments),
     /// Print the CustomResourceDefinitions: tidegate crds | kubectl apply --server-side -f -
     Crds,
+    /// Print the rules of the controller's Roles, as the chart has them
+    Rbac,
+    /// Exit with 1 while Rollouts exist: what the chart's uninstallation asks first; --namespace limits it to one
+    #[command(hide = true)]
+    UninstallCheck,
     /// Run the operator; --namespace limits it to one, else it looks after all
     Controller(ControllerArguments),
     /// Print the version

@@ -65,6 +65,8 @@ pub enum Failure {
     Margins { fail: Margin, pass: Margin },
     #[error("{}", with_cause(.0))]
     Controller(crate::controller::RunError),
+    #[error("refused: {}", remaining(*.count, .some))]
+    RolloutsRemain { count: usize, some: Vec<String> },
     #[error("failed to write the answer: {0}")]
     Write(std::io::Error),
     #[error("failed to write the answer: nobody reads it")]
@@ -112,6 +114,11 @@ impl Failure {
             Self::Controller(crate::controller::RunError::Listen { .. }) => {
                 Some("Another program listens there: choose another address with --listen".into())
             }
+            Self::RolloutsRemain { .. } => Some(
+                "Delete them while the controller runs (kubectl delete rollouts.tidegate.io --all -n NAMESPACE) and uninstall \
+                 again; to leave them as they are: helm uninstall --no-hooks"
+                    .into(),
+            ),
             Self::File { .. } | Self::Invalid { .. } | Self::Replay { .. } | Self::Simulate { .. } => None,
             Self::Api { .. } | Self::Refused { .. } | Self::Controller(_) | Self::Write(_) | Self::ReaderGone => None,
         }
@@ -171,6 +178,18 @@ fn no_provider(name: Option<&str>, namespace: &str) -> String {
         Some(name) => format!("{name} does not exist, or namespace {namespace} may not use it"),
         None => format!("none is the default for namespace {namespace}"),
     }
+}
+
+fn remaining(count: usize, some: &[String]) -> String {
+    let (are, more) =
+        (if count == 1 { "1 Rollout exists" } else { "Rollouts exist" }, count.saturating_sub(some.len()));
+    let number = if count == 1 { String::new() } else { format!("{count} ") };
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    format!(
+        "{number}{are} ({}{more}): without the controller a run stays at its weight, nothing takes a bad revision back, \
+         and a deleted Rollout waits for its finalizer for ever",
+        some.join(", ")
+    )
 }
 
 fn with_cause(error: &dyn Error) -> String {

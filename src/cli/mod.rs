@@ -17,6 +17,7 @@ mod reference;
 mod replay;
 mod simulate;
 mod terminal;
+mod uninstall;
 mod verdict;
 mod watch;
 
@@ -72,6 +73,8 @@ async fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Override(intent) => intent::run(connection, intent.of(crate::api::ActionType::Override)).await,
         Command::Verdict(arguments) => verdict::run(&arguments),
         Command::Crds => Terminal::stdout().print(&crate::api::crds_yaml()),
+        Command::Rbac => Terminal::stdout().print(&crate::controller::rules_yaml()),
+        Command::UninstallCheck => uninstall::check(connection).await,
         Command::Controller(controller) => controller::run(connection, &controller).await,
         Command::Version => Terminal::stdout().print(&format!("tidegate {}\n", env!("CARGO_PKG_VERSION"))),
         Command::Completion { shell } => Terminal::stdout().print(&completion(shell)),

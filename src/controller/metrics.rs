@@ -20,7 +20,7 @@ use prometheus_client::{
 };
 
 use super::Key;
-use crate::api::{Percent, Phase, Reason};
+use crate::api::{ActionOutcome, Percent, Phase, Reason};
 
 type Labels = Vec<(&'static str, String)>;
 type Seconds = Gauge<f64, AtomicU64>;
@@ -48,6 +48,7 @@ pub struct Metrics {
     api_writes: Family<Labels, Counter>,
     laws_broken: Family<Labels, Counter>,
     transitions: Family<Labels, Counter>,
+    actions: Family<Labels, Counter>,
     events_dropped: Counter,
     watch_errors: Family<Labels, Counter>,
 }
@@ -66,6 +67,7 @@ impl Default for Metrics {
             api_writes: Family::default(),
             laws_broken: Family::default(),
             transitions: Family::default(),
+            actions: Family::default(),
             events_dropped: Counter::default(),
             watch_errors: Family::default(),
         };
@@ -87,7 +89,8 @@ impl Metrics {
         registry.register("api_writes", "Writes to the API server", api_writes.clone());
         registry.register("laws_broken", "Decisions withheld because a law forbids them", laws_broken.clone());
         registry.register("transitions", "Transitions of Rollouts, by reason", transitions.clone());
-        let Self { registry, events_dropped, watch_errors, .. } = self;
+        let Self { registry, actions, events_dropped, watch_errors, .. } = self;
+        registry.register("actions", "RolloutActions that were answered, by outcome", actions.clone());
         registry.register("events_dropped", "Events not written for lack of room or an answer", events_dropped.clone());
         registry.register("watch_errors", "Errors of watches, by kind", watch_errors.clone());
     }
@@ -121,6 +124,10 @@ impl Metrics {
 
     pub fn transition(&self, reason: Reason) {
         self.transitions.get_or_create(&vec![("reason", reason.word().into())]).inc();
+    }
+
+    pub fn action(&self, outcome: ActionOutcome) {
+        self.actions.get_or_create(&vec![("outcome", format!("{outcome:?}"))]).inc();
     }
 
     pub fn event_dropped(&self) {

@@ -3,7 +3,7 @@
 use super::{Events, Gauges, Key, Memory, Metrics, Moment, Outcome};
 use crate::{
     api::{Condition, Phase, Reason, RolloutStatus, RunPhase},
-    engine::{Decision, Note, World},
+    engine::{Action, Decision, Note, World},
 };
 
 /// One Event, one log line and one count per transition that has happened.
@@ -30,6 +30,12 @@ pub fn transitions(
         }
         metrics.transition(note.reason);
         events.tell(key, &world.rollout.uid, note, now, serial);
+    }
+    // After a pass that stopped, what was not answered is answered by the next.
+    for action in decision.actions.iter().filter(|_| matches!(outcome, Outcome::Done)) {
+        if let Action::Resolve { outcome, .. } = action {
+            metrics.action(*outcome);
+        }
     }
 }
 

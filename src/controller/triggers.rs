@@ -39,6 +39,11 @@ const OBJECTS: [(Kind, bool); 11] = [
     (ROLLOUT_POLICY, false),
 ];
 
+/// Every kind that is watched.
+pub fn kinds() -> Vec<Kind> {
+    [ROLLOUT, ACTION, RUN].into_iter().chain(OBJECTS.map(|(kind, _)| kind)).collect()
+}
+
 /// What the streams need.
 #[derive(Clone)]
 pub struct Triggers {

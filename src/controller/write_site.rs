@@ -1,5 +1,10 @@
 //! Every place at which the controller writes to a cluster. A write names its site, so that there is none outside the list:
-//! faults are injected, and crashes placed, by it.
+//! faults are injected, crashes placed, and rights granted by it.
+
+use super::{
+    ACTION, CONTROLLER_REVISION, COPIED_POLICIES, DEPLOYMENT, EVENT, Kind, ROLLOUT, RUN, SERVICE,
+    permissions::{Verb, routes},
+};
 
 /// A place that writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -89,4 +94,35 @@ impl WriteSite {
         Self::ActionDelete,
         Self::Event,
     ];
+
+    /// What a write of this site does: to which kinds, by which subresource, with which verbs.
+    pub fn does(self) -> (Vec<Kind>, &'static str, &'static [Verb]) {
+        match self {
+            Self::Finalizer | Self::Replicas => (vec![ROLLOUT], "", &[Verb::Patch]),
+            Self::RolloutStatus => (vec![ROLLOUT], "status", &[Verb::Patch]),
+            Self::RunCreate => (vec![RUN], "", &[Verb::Create]),
+            Self::RunStatus => (vec![RUN], "status", &[Verb::Patch]),
+            Self::RunDelete => (vec![RUN], "", &[Verb::Delete]),
+            Self::RecordCreate => (vec![CONTROLLER_REVISION], "", &[Verb::Create]),
+            Self::RecordProven => (vec![CONTROLLER_REVISION], "", &[Verb::Patch]),
+            Self::RecordDelete => (vec![CONTROLLER_REVISION], "", &[Verb::Delete]),
+            Self::DryRun | Self::DeploymentCreate => (vec![DEPLOYMENT], "", &[Verb::Create]),
+            Self::DeploymentScale | Self::DeploymentRestart => (vec![DEPLOYMENT], "", &[Verb::Patch]),
+            Self::DeploymentDelete => (vec![DEPLOYMENT], "", &[Verb::Delete]),
+            // An apply that creates is both.
+            Self::ServiceApply => (vec![SERVICE], "", &[Verb::Create, Verb::Patch]),
+            Self::ServiceDelete => (vec![SERVICE], "", &[Verb::Delete]),
+            Self::PolicyApply => (COPIED_POLICIES.to_vec(), "", &[Verb::Create, Verb::Patch]),
+            Self::PolicyDelete => (COPIED_POLICIES.to_vec(), "", &[Verb::Delete]),
+            Self::Pin | Self::Share | Self::Unpin => (vec![SERVICE], "", &[Verb::Patch]),
+            Self::RouteName | Self::RouteWeight | Self::RouteDrop => (routes(), "", &[Verb::Patch]),
+            Self::Release => ([routes(), vec![SERVICE, DEPLOYMENT]].concat(), "", &[Verb::Patch]),
+            Self::SourceScale => (vec![DEPLOYMENT], "scale", &[Verb::Patch]),
+            Self::SourceTemplate => (vec![DEPLOYMENT], "", &[Verb::Patch]),
+            Self::ActionOutcome => (vec![ACTION], "status", &[Verb::Patch]),
+            Self::ActionOwner => (vec![ACTION], "", &[Verb::Patch]),
+            Self::ActionDelete => (vec![ACTION], "", &[Verb::Delete]),
+            Self::Event => (vec![EVENT], "", &[Verb::Create]),
+        }
+    }
 }

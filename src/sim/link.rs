@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     api::FIELD_MANAGER,
-    controller::{Cluster, ClusterError, Kind, Patch, WriteSite},
+    controller::{Cluster, ClusterError, Kind, Patch, Verb, WriteSite, is_granted},
 };
 
 /// At which side of a write a process is killed.
@@ -133,6 +133,15 @@ fn drawn(chance: &mut Chance, faults: &Faults) -> Fate {
     hit.map_or(Fate::Fine, |(_, fate)| fate)
 }
 
+/// What the controller's Roles do not grant is refused, as an API server would.
+fn may(verb: Verb, kind: Kind, subresource: &str, name: &str) -> Result<(), ClusterError> {
+    if is_granted(verb, kind, subresource) {
+        return Ok(());
+    }
+    let message = format!("forbidden: permissions.rs grants no {} on {} {subresource}", verb.word(), kind.plural);
+    Err(ClusterError::Refused { object: said(kind, name), message })
+}
+
 fn said(kind: Kind, name: &str) -> String {
     format!("{} {name}", kind.kind)
 }
@@ -140,11 +149,13 @@ fn said(kind: Kind, name: &str) -> String {
 #[async_trait]
 impl Cluster for Link {
     async fn get(&self, kind: Kind, namespace: &str, name: &str) -> Result<Option<Value>, ClusterError> {
+        may(Verb::Get, kind, "", name)?;
         let found = self.read(said(kind, name), |world| world.server.get(kind, namespace, name)).await?;
         Ok(found.map(Arc::unwrap_or_clone))
     }
 
     async fn list(&self, kind: Kind, namespace: &str, selector: &str) -> Result<Vec<Value>, ClusterError> {
+        may(Verb::List, kind, "", "")?;
         let found = self.read(kind.plural.into(), |world| world.server.list(kind, namespace, selector)).await?;
         Ok(found.into_iter().map(Arc::unwrap_or_clone).collect())
     }
@@ -158,6 +169,7 @@ impl Cluster for Link {
         dry_run: bool,
     ) -> Result<Value, ClusterError> {
         let object = said(kind, crate::workload::object::name(document));
+        may(Verb::Create, kind, "", &object)?;
         let made =
             self.write(site, object, |world, writer| world.server.create(writer, kind, namespace, document, dry_run));
         made.await.map(Arc::unwrap_or_clone)
@@ -172,6 +184,10 @@ impl Cluster for Link {
         subresource: &str,
         patch: &Patch,
     ) -> Result<Value, ClusterError> {
+        may(Verb::Patch, kind, subresource, name)?;
+        if matches!(patch, Patch::Apply { .. }) {
+            may(Verb::Create, kind, subresource, name)?;
+        }
         let at = self.clock.now();
         self.world.lock().oracle.see_patch(at, kind, name, patch);
         let written = self.write(site, said(kind, name), |world, writer| {
@@ -188,6 +204,7 @@ impl Cluster for Link {
         name: &str,
         uid: &str,
     ) -> Result<(), ClusterError> {
+        may(Verb::Delete, kind, "", name)?;
         let gone = self.write(site, said(kind, name), |world, writer| {
             world.server.delete(writer, kind, namespace, name, Some(uid))
         });

@@ -22,6 +22,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/informers"
 	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/client-go/tools/clientcmd"
 
@@ -39,6 +40,7 @@ const (
 // agent is what all pods share.
 type agent struct {
 	client    kubernetes.Interface
+	config    *rest.Config
 	addresses *addresses
 	binFolder string
 	logFolder string
@@ -89,7 +91,7 @@ func run(ctx context.Context, kubeconfig, binFolder, logFolder string) error {
 		return fmt.Errorf("failed to find the program folder: %w", err)
 	}
 	running := &agent{
-		client: client, addresses: addresses, binFolder: binFolder, logFolder: logFolder,
+		client: client, config: config, addresses: addresses, binFolder: binFolder, logFolder: logFolder,
 		pods: map[types.UID]*pod{},
 	}
 	node := &node{client: client}

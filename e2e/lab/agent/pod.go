@@ -147,6 +147,9 @@ func (p *pod) startProcess(ctx context.Context) {
 	container := p.object.Spec.Containers[0]
 	environment, err := environmentOf(ctx, p.agent.client, p.object, p.address, p.agent.binFolder)
 	if err == nil {
+		environment, err = p.agent.withAccount(ctx, p.object, environment)
+	}
+	if err == nil {
 		p.process, err = startProcess(p.object, environment, p.agent)
 	}
 	var asked *probe

@@ -5,11 +5,12 @@ package agent
 
 import (
 	"crypto/tls"
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -35,11 +36,16 @@ type exit struct {
 
 func startProcess(object *corev1.Pod, environment []string, agent *agent) (*process, error) {
 	container := object.Spec.Containers[0]
-	line := append(append([]string{}, container.Command...), container.Args...)
-	if len(container.Command) == 0 {
-		return nil, errors.New("the container has no command; the lab runs no images, so it needs one")
+	line := append(commandOf(container), container.Args...)
+	values := map[string]string{}
+	for _, variable := range environment {
+		name, value, _ := strings.Cut(variable, "=")
+		values[name] = value
 	}
-	path, err := lookUp(line[0], environment)
+	for index := range line {
+		line[index] = expand(line[index], values)
+	}
+	program, err := lookUp(line[0], environment)
 	if err != nil {
 		return nil, err
 	}
@@ -48,7 +54,7 @@ func startProcess(object *corev1.Pod, environment []string, agent *agent) (*proc
 		return nil, fmt.Errorf("failed to open the log: %w", err)
 	}
 	defer output.Close()
-	command := &exec.Cmd{Path: path, Args: line, Env: environment, Dir: "/", Stdout: output, Stderr: output}
+	command := &exec.Cmd{Path: program, Args: line, Env: environment, Dir: "/", Stdout: output, Stderr: output}
 	if container.WorkingDir != "" {
 		command.Dir = container.WorkingDir
 	}
@@ -62,6 +68,16 @@ func startProcess(object *corev1.Pod, environment []string, agent *agent) (*proc
 		close(started.done)
 	}()
 	return started, nil
+}
+
+// commandOf is the container's command, or what stands in for its image's: the program of the image's name.
+func commandOf(container corev1.Container) []string {
+	if len(container.Command) > 0 {
+		return slices.Clone(container.Command)
+	}
+	name, _, _ := strings.Cut(path.Base(container.Image), "@")
+	name, _, _ = strings.Cut(name, ":")
+	return []string{name}
 }
 
 // lookUp searches the process's PATH, not the agent's.

@@ -13,18 +13,18 @@ import (
 
 const apiAddress = "127.0.0.1:6443"
 
-// users are written to tokens.csv, and each gets a kubeconfig-NAME.
-var users = []struct{ name, groups string }{
-	{name: "admin", groups: "system:masters"},
-	{name: "tidegate"},
-	{name: "owner"},
+// users are written to tokens.csv, and each gets a kubeconfig-NAME. Tidegate's is the service account of its chart.
+var users = []struct{ name, username, groups string }{
+	{name: "admin", username: "admin", groups: "system:masters"},
+	{name: "tidegate", username: "system:serviceaccount:tidegate-system:tidegate", groups: "system:serviceaccounts,system:serviceaccounts:tidegate-system"},
+	{name: "owner", username: "owner"},
 }
 
 func writeUsers(plan Plan) error {
 	var lines strings.Builder
 	for _, user := range users {
 		token := rand.Text()
-		fmt.Fprintf(&lines, "%s,%s,%s,%q\n", token, user.name, user.name, user.groups)
+		fmt.Fprintf(&lines, "%s,%s,%s,%q\n", token, user.username, user.name, user.groups)
 		if err := os.WriteFile(plan.path("token-"+user.name), []byte(token), 0o600); err != nil {
 			return fmt.Errorf("failed to write a token: %w", err)
 		}

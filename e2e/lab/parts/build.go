@@ -15,6 +15,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -33,9 +34,9 @@ type build struct {
 	out     io.Writer
 }
 
-// Ensure returns the finished parts, and builds what is missing. It is safe to
-// run twice at once: the second run waits for the first and reuses its work.
-func Ensure(ctx context.Context, out io.Writer) (Set, error) {
+// Ensure returns the finished parts, and builds what is missing: of those that are named, or
+// of all. It is safe to run twice at once: the second run waits for the first and reuses its work.
+func Ensure(ctx context.Context, out io.Writer, names ...string) (Set, error) {
 	sources, err := findSources()
 	if err != nil {
 		return nil, err
@@ -44,7 +45,7 @@ func Ensure(ctx context.Context, out io.Writer) (Set, error) {
 	if err != nil {
 		return nil, err
 	}
-	set, missing, err := lookUp(cache, sources)
+	set, missing, err := lookUp(cache, sources, names)
 	if err != nil || len(missing) == 0 {
 		return set, err
 	}
@@ -56,7 +57,7 @@ func Ensure(ctx context.Context, out io.Writer) (Set, error) {
 		return nil, err
 	}
 	defer unlock()
-	if set, missing, err = lookUp(cache, sources); err != nil || len(missing) == 0 {
+	if set, missing, err = lookUp(cache, sources, names); err != nil || len(missing) == 0 {
 		return set, err
 	}
 	run := &build{ctx: ctx, sources: sources, out: out}
@@ -73,10 +74,13 @@ func Ensure(ctx context.Context, out io.Writer) (Set, error) {
 }
 
 // lookUp names every part's folder, and lists the parts whose folder is not there yet.
-func lookUp(cache, sources string) (Set, []Part, error) {
+func lookUp(cache, sources string, names []string) (Set, []Part, error) {
 	set := Set{}
 	var missing []Part
 	for _, part := range all() {
+		if len(names) > 0 && !slices.Contains(names, part.Name) {
+			continue
+		}
 		key, err := cacheKey(part, sources)
 		if err != nil {
 			return nil, nil, err

@@ -1,0 +1,179 @@
+//! The chart as a platform team uses it, on a real API server: installed, upgraded with its CRDs, taken away, also with the
+//! rights of one namespace. The pods run the binary under test, as the ServiceAccount that the chart makes for them.
+//!
+//! Run in a lab of its own by `make lab-install`: the kinds must not be there before.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use kube::api::PropagationPolicy;
+use serde_json::{Value, json};
+use support::{
+    Application, Space,
+    audit::{Decision, decisions},
+    space::{client_of, lab},
+};
+use tidegate::controller::{DEPLOYMENT, Kind, NAMESPACE, ROLLOUT};
+
+const SYSTEM: &str = "tidegate-system";
+const CRD: Kind = Kind {
+    group: "apiextensions.k8s.io",
+    version: "v1",
+    kind: "CustomResourceDefinition",
+    plural: "customresourcedefinitions",
+    namespaced: false,
+    optional: false,
+};
+const SECRET: Kind =
+    Kind { group: "", version: "v1", kind: "Secret", plural: "secrets", namespaced: true, optional: false };
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Helm's answer: whether it succeeded, and all that it said.
+fn helm(namespace: &str, arguments: &[&str]) -> (bool, String) {
+    let output = Command::new("helm").args(["--namespace", namespace]).args(arguments).output().expect("helm");
+    (
+        output.status.success(),
+        String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr),
+    )
+}
+
+/// A release whose controller is up. The lab's pods share their ports: each listens on its own address.
+fn releases(namespace: &str, verb: &str, chart: &str, set: &[&str]) -> String {
+    let fixed = [verb, "tidegate", chart, "--wait", "--timeout", "60s", "--set", "listenAddress=$(POD_IP)"];
+    helm_does(namespace, &[&fixed, set].concat())
+}
+
+fn helm_does(namespace: &str, arguments: &[&str]) -> String {
+    let (done, said) = helm(namespace, arguments);
+    assert!(done, "helm {arguments:?}: {said}");
+    said
+}
+
+/// A namespace without anything in it, whose pods must keep to the profile "restricted".
+async fn namespace(name: &str) -> Space {
+    let space = Space { client: client_of("admin").await, namespace: name.to_owned() };
+    let labels = json!({"pod-security.kubernetes.io/enforce": "restricted"});
+    let document = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}});
+    space.apply_as("lab", true, NAMESPACE, document).await.expect("a namespace");
+    space
+}
+
+/// What the image is elsewhere: the program of its name.
+fn image() {
+    let link = PathBuf::from(lab("TIDEGATE_LAB_DIR")).join("bin/tidegate");
+    if !link.exists() {
+        std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_tidegate"), link).expect("a link to the binary");
+    }
+}
+
+/// The chart of an earlier release: its CRD of Rollouts lacks a column, and its RolloutActions a short name.
+fn earlier_chart() -> PathBuf {
+    let folder = PathBuf::from(lab("TIDEGATE_LAB_DIR")).join("earlier-chart");
+    let copied = Command::new("cp").arg("-rL").arg(root().join("charts/tidegate")).arg(&folder).status();
+    assert!(copied.expect("cp").success());
+    let crd = folder.join("files/crds/rolloutactions.tidegate.io.yaml");
+    let text = fs::read_to_string(&crd).expect("a CRD");
+    assert!(text.contains("    - tga\n"), "the short name that is left out");
+    fs::write(&crd, text.replace("    - tga\n", "    - old\n")).expect("an older CRD");
+    folder
+}
+
+async fn short_names(space: &Space) -> Value {
+    space.get(CRD, "rolloutactions.tidegate.io").await.unwrap_or_default()["spec"]["names"]["shortNames"].clone()
+}
+
+/// An application whose pods need no rights: the lab's namespaces with Rollouts enforce nothing.
+async fn application(namespace: &str) -> (Space, Application) {
+    let space = Space { client: client_of("admin").await, namespace: namespace.to_owned() };
+    let document = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}});
+    space.apply_as("lab", true, NAMESPACE, document).await.expect("a namespace");
+    let app = Application::new(&space);
+    app.apply(&space).await;
+    (space, app)
+}
+
+async fn promoted(space: &Space, app: &mut Application, version: &str) {
+    app.version = version.into();
+    app.release(space).await;
+    space.until_outcome(&app.name, version, "Promoted", 120).await;
+}
+
+/// What this account was refused, and how much it was granted.
+fn refused(account: &str) -> (Vec<Decision>, usize) {
+    let (granted, refused): (Vec<_>, Vec<_>) = decisions(account).into_iter().partition(|decision| decision.granted);
+    (refused, granted.len())
+}
+
+#[tokio::test]
+async fn a_release_is_installed_upgraded_and_taken_away() {
+    image();
+    let system = namespace(SYSTEM).await;
+    let earlier = earlier_chart();
+    let chart = root().join("charts/tidegate");
+    let (earlier, chart) = (earlier.to_str().expect("UTF-8"), chart.to_str().expect("UTF-8"));
+
+    releases(SYSTEM, "install", earlier, &[]);
+    assert_eq!(short_names(&system).await, json!(["old"]));
+    let deployment = system.get(DEPLOYMENT, "tidegate").await.unwrap_or_default();
+    assert_eq!(deployment["status"]["readyReplicas"], deployment["spec"]["replicas"], "{deployment}");
+
+    releases(SYSTEM, "upgrade", chart, &["--set", "log.level=debug"]);
+    assert_eq!(short_names(&system).await, json!(["tga"]), "an upgrade brings the CRDs");
+    for secret in system.list(SECRET).await.iter().filter(|secret| secret["type"] == "helm.sh/release.v1") {
+        let bytes = secret["data"]["release"].as_str().unwrap_or_default().len();
+        assert!(bytes > 0 && bytes < 512 * 1024, "a release of {bytes} bytes; the limit of a Secret is 1 MiB");
+    }
+
+    let (shop, mut app) = application("install-shop").await;
+    shop.until_healthy(&app.name, 60).await;
+    promoted(&shop, &mut app, "v2").await;
+
+    let (done, said) = helm(SYSTEM, &["uninstall", "tidegate", "--timeout", "60s"]);
+    assert!(!done && said.contains("1 Rollout exists (install-shop/app)"), "{said}");
+    promoted(&shop, &mut app, "v3").await;
+
+    // Helm upgrades no release whose uninstallation was refused, before it was rolled back to what it is.
+    helm_does(SYSTEM, &["rollback", "tidegate", "2", "--wait", "--timeout", "60s"]);
+    releases(SYSTEM, "upgrade", chart, &["--reuse-values", "--set", "uninstall.force=true"]);
+    helm_does(SYSTEM, &["uninstall", "tidegate", "--wait", "--timeout", "60s"]);
+    assert!(system.get(DEPLOYMENT, "tidegate").await.is_none());
+    let kept = shop.get(ROLLOUT, &app.name).await.unwrap_or_default();
+    assert_eq!(kept["status"]["phase"], "Healthy", "the CRDs are kept, and the Rollouts with them");
+
+    releases(SYSTEM, "install", chart, &[]);
+    promoted(&shop, &mut app, "v4").await;
+    shop.delete(ROLLOUT, &app.name, PropagationPolicy::Background).await;
+    shop.until("the Rollout to be gone", 60, async || shop.get(ROLLOUT, &app.name).await.is_none()).await;
+    helm_does(SYSTEM, &["uninstall", "tidegate", "--timeout", "60s"]);
+
+    let (refused, granted) = refused(&format!("system:serviceaccount:{SYSTEM}:tidegate"));
+    assert!(refused.is_empty() && granted > 100, "{granted} granted, refused: {refused:#?}");
+
+    one_namespace(chart).await;
+}
+
+/// With the CRDs in place a team installs for its own namespace: a Rollout of another one is nobody's.
+async fn one_namespace(chart: &str) {
+    let (team, mut app) = application("install-team").await;
+    let (other, stranger) = application("install-other").await;
+    let set = ["--set", "watchNamespace=install-team", "--set", "crds.install=false"];
+    releases("install-team", "install", chart, &set);
+    team.until_healthy(&app.name, 60).await;
+    promoted(&team, &mut app, "v2").await;
+    assert!(other.status(&stranger.name).await["phase"].is_null(), "it is looked after by nobody");
+    let (done, said) = helm("install-team", &["uninstall", "tidegate", "--timeout", "60s"]);
+    assert!(!done && said.contains("1 Rollout exists (install-team/app)"), "{said}");
+    helm_does("install-team", &["uninstall", "tidegate", "--no-hooks"]);
+
+    let (refused, granted) = refused("system:serviceaccount:install-team:tidegate");
+    assert!(refused.is_empty() && granted > 50, "{granted} granted, refused: {refused:#?}");
+}

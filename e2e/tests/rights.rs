@@ -1,0 +1,54 @@
+//! The chart's Roles compared with what the controllers of all the other tests were granted and refused, as the audit log has
+//! it. It runs last, in the lab that the others ran in: `make lab-test`.
+
+use std::collections::BTreeSet;
+
+use tidegate::controller::permissions;
+
+use crate::support::{
+    audit::{Decision, decisions},
+    space::CONTROLLER,
+};
+
+/// A verb on a resource, as a rule has it.
+type Right = (String, String, String);
+
+/// Rights for what none of these tests brings about. The simulated cluster grants them too, and its stories use them.
+const RARE: [(&str, &str, &str); 5] = [
+    // An answered action is deleted a day later, if it belongs to no run.
+    ("delete", "tidegate.io", "rolloutactions"),
+    // Runs are deleted past the history limit.
+    ("delete", "tidegate.io", "rolloutruns"),
+    // Read only if somebody has made one of that name between a pass's look and its write.
+    ("get", "apps", "controllerrevisions"),
+    // The metrics of these tests are written in their Rollouts.
+    ("get", "tidegate.io", "analysistemplates"),
+    ("get", "tidegate.io", "clusteranalysistemplates"),
+];
+
+/// An apply that makes the object, answered with 201, needs both rights and is logged as a patch.
+fn rights(decision: &Decision) -> Vec<Right> {
+    let Decision { verb, group, resource, code, .. } = decision;
+    let mut used = vec![(verb.clone(), group.clone(), resource.clone())];
+    if verb == "patch" && *code == 201 {
+        used.push(("create".into(), group.clone(), resource.clone()));
+    }
+    used
+}
+
+#[test]
+fn no_request_was_refused_and_no_right_was_idle() {
+    let decisions = decisions(CONTROLLER);
+    assert!(decisions.len() > 1_000, "only {} requests: the other tests come before this one", decisions.len());
+    let refused: BTreeSet<Right> = decisions.iter().filter(|decision| !decision.granted).flat_map(rights).collect();
+    assert!(refused.is_empty(), "refused: {refused:#?}");
+    let used: BTreeSet<Right> = decisions.iter().flat_map(rights).collect();
+    let granted: BTreeSet<Right> = permissions()
+        .iter()
+        .map(|right| (right.verb.word().to_owned(), right.group.to_owned(), right.resource.clone()))
+        .collect();
+    let rare = RARE.map(|(verb, group, resource)| (verb.to_owned(), group.to_owned(), resource.to_owned()));
+    assert!(rare.iter().all(|right| granted.contains(right)), "{rare:#?}");
+    let idle: Vec<&Right> = granted.difference(&used).filter(|right| !rare.contains(right)).collect();
+    assert!(idle.is_empty(), "{} requests, and never used: {idle:#?}", decisions.len());
+}
