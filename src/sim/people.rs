@@ -110,7 +110,6 @@ impl Deed {
             Self::Gateway { silent: false } => "GatewaySpeaks".to_owned(),
             Self::Pause { paused: true, .. } => "PauseInSpec".to_owned(),
             Self::Pause { paused: false, .. } => "ResumeInSpec".to_owned(),
-            Self::Leader(deed) => deed.word().to_owned(),
             other => format!("{other:?}"),
         };
         whole.split([' ', '{']).next().unwrap_or_default().to_owned()
