@@ -11,7 +11,7 @@ use kube::{
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
-use tidegate::controller::{ACTION, HTTP_ROUTE, Kind, METRICS_PROVIDER, NAMESPACE, ROLLOUT, RUN};
+use tidegate::controller::{ACTION, HTTP_ROUTE, Kind, LEASE, METRICS_PROVIDER, NAMESPACE, ROLLOUT, RUN};
 use tokio::time::{Instant, sleep};
 
 /// How often a wait looks again.
@@ -22,6 +22,8 @@ const CATCH_EVERY: Duration = Duration::from_millis(15);
 /// Who the controllers are: the ServiceAccount that the chart makes for them.
 pub const CONTROLLER: &str = "system:serviceaccount:tidegate-system:tidegate";
 
+const ROLE: Kind = Kind { namespaced: true, ..rbac("Role", "roles") };
+const ROLE_BINDING: Kind = Kind { namespaced: true, ..rbac("RoleBinding", "rolebindings") };
 const CLUSTER_ROLE: Kind = rbac("ClusterRole", "clusterroles");
 const CLUSTER_ROLE_BINDING: Kind = rbac("ClusterRoleBinding", "clusterrolebindings");
 
@@ -99,6 +101,25 @@ impl Space {
             answer.is_ok_and(|answer| answer.status.is_some_and(|status| status.allowed))
         })
         .await;
+    }
+
+    /// The controllers may use the namespace's Lease, as the chart grants it.
+    pub async fn lease_rights(&self) {
+        let lease = format!("tidegate-{}", self.namespace);
+        let rule = |verbs: &[&str]| json!({"apiGroups": [LEASE.group], "resources": [LEASE.plural], "verbs": verbs});
+        let mut own = rule(&["get", "patch"]);
+        own["resourceNames"] = json!([lease]);
+        let role = json!({
+            "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role", "metadata": {"name": "lease"},
+            "rules": [rule(&["create"]), own],
+        });
+        self.apply_as("lab", true, ROLE, role).await.expect("a Role");
+        let binding = json!({
+            "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding", "metadata": {"name": "lease"},
+            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "lease"},
+            "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": CONTROLLER}],
+        });
+        self.apply_as("lab", true, ROLE_BINDING, binding).await.expect("its binding");
     }
 
     /// A MetricsProvider: the lab's Prometheus at this address.

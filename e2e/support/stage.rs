@@ -41,6 +41,7 @@ impl Stage {
     pub async fn led(namespace: &str, binary: &str, shape: impl FnOnce(&mut Application)) -> (Self, Proxy) {
         let (space, app) = Self::shaped(namespace, shape).await;
         app.apply(&space).await;
+        space.lease_rights().await;
         let proxy = Proxy::start(&space).await;
         let controller = Controller::candidate(&space, binary, proxy.kubeconfig.clone());
         (Self::adopted(space, app, controller, LOW_RATE).await, proxy)
