@@ -56,12 +56,12 @@ fn fuzz(name: &str, target: fn(&[u8]) -> bool, corpus: &[Vec<u8>], runs: u64) {
 
 #[test]
 fn manifests_are_validated_and_planned() {
-    fuzz("manifests", targets::manifest, &corpus::manifests(), 300);
+    fuzz("manifests", targets::manifest, &corpus::manifests(), 40);
 }
 
 #[test]
 fn answers_of_a_metrics_server_are_judged() {
-    fuzz("answers", targets::answer, &corpus::answers(), 300);
+    fuzz("answers", targets::answer, &corpus::answers(), 60);
 }
 
 #[test]
@@ -81,7 +81,7 @@ fn numbers_with_units_are_read_and_written() {
 
 #[test]
 fn records_of_runs_are_folded_again() {
-    fuzz("records", targets::record, &corpus::records(), 200);
+    fuzz("records", targets::record, &corpus::records(), 150);
 }
 
 #[test]

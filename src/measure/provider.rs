@@ -1,7 +1,7 @@
 //! The only seam to metrics: a query in, numbers or a reason why not out.
 //!
-//! Nothing of an answer but numbers and labels goes further: a body, which may be a login page or hold secrets, never
-//! reaches a message. No verdicts are made here.
+//! Nothing of an answer but numbers and labels goes further, and only numbers reach a message: a body may be a login page, hold
+//! secrets, or be about other people's series. No verdicts are made here.
 
 use std::collections::BTreeMap;
 

@@ -13,6 +13,13 @@ const TOTAL: u32 = 100;
 
 pub fn route(input: &[u8]) -> bool {
     let Ok(document) = serde_json::from_slice::<Value>(input) else { return false };
+    // An API server shows no object without metadata, and annotations of no other form.
+    let annotations = document["metadata"].get("annotations").and_then(Value::as_object);
+    let is_object =
+        document["metadata"].is_object() && document["metadata"].get("annotations").is_none_or(Value::is_object);
+    if !is_object || annotations.into_iter().flatten().any(|(_, value)| !value.is_string()) {
+        return false;
+    }
     let Some(router) = document["kind"].as_str().and_then(router) else { return false };
     let services = ["checkout".to_owned()];
     let Ok(frozen) = router.freeze(&document, &services, &[], TOTAL, 1) else { return false };
