@@ -27,7 +27,7 @@ fn documents(folders: &[&str]) -> Vec<Vec<u8>> {
     let mut found = Vec::new();
     for file in folders.iter().flat_map(|folder| files(folder)) {
         let text = String::from_utf8(file.clone()).unwrap();
-        let read = serde_yaml_ng::Deserializer::from_str(&text).filter_map(|one| Value::deserialize(one).ok());
+        let read = serde_yaml_ng::Deserializer::from_str(&text).map_while(|one| Value::deserialize(one).ok());
         found.extend(read.filter(Value::is_object).map(|document| document.to_string().into_bytes()));
         found.push(file);
     }

@@ -32,7 +32,7 @@ pub fn manifest(input: &[u8]) -> bool {
         let Ok(valid) = validate(name, &spec) else { continue };
         let load = Load { requests_per_second: 40.0, error_ratio: 0.001, overdispersion: 1.0 };
         let plan = forecast(&Question::new(&valid, load, Span::seconds(15), None));
-        assert_eq!(plan.stages.len(), valid.steps.len(), "each step is planned");
+        assert!(plan.stages.len() >= valid.steps.len(), "each step is planned");
         understood = true;
     }
     understood
