@@ -132,7 +132,11 @@ async fn what_does_not_replay_exits_with_1_and_says_where() {
     let mut empty = run.clone();
     empty["status"] = json!({});
     for (arguments, input, words) in [
-        (vec!["-f", "-"], &changed, "error: the record does not replay: RolloutRun checkout-7, errors\nhint: "),
+        (
+            vec!["-f", "-"],
+            &changed,
+            "error: the record does not replay: RolloutRun checkout-7, errors and its decisions\nhint: ",
+        ),
         (vec!["-f", "-"], &forged, "error: the record does not replay: RolloutRun checkout-7, its verdict\nhint: "),
         (vec!["-f", "-"], &decided, "error: the record does not replay: RolloutRun checkout-7, its decisions\nhint: "),
         (vec!["-f", "-"], &empty, "error: failed to replay RolloutRun checkout-7: its status holds no evidence\n"),

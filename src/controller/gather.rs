@@ -87,12 +87,7 @@ pub async fn gather(cluster: &dyn Cluster, rollout: Value) -> Read<Gathered> {
         cluster.list(METRICS_PROVIDER, "", ""),
         cluster.list(ROLLOUT_POLICY, "", ""),
     );
-    let source = async {
-        match source {
-            Some(name) => Some(cluster.get(DEPLOYMENT, ns, name).await),
-            None => None,
-        }
-    };
+    let source = get_named(cluster, DEPLOYMENT, ns, source);
     let ((records, deployments, own_services, runs), (actions, rollouts, hpas, providers, guardrails), source) =
         futures::join!(own, others, source);
     let runs = runs?;
@@ -120,7 +115,6 @@ pub async fn gather(cluster: &dyn Cluster, rollout: Value) -> Read<Gathered> {
         get_if(waits, cluster, ADMISSION_POLICY, ACTIONS_POLICY),
         get_if(waits, cluster, ADMISSION_BINDING, ACTIONS_POLICY),
     );
-    let foreign_pods = foreign_pods.into_values().flatten().flatten().collect();
     Ok(Gathered {
         namespace,
         runs,
@@ -141,9 +135,21 @@ pub async fn gather(cluster: &dyn Cluster, rollout: Value) -> Read<Gathered> {
         objects,
         policies,
         other_runs,
-        foreign_pods,
+        foreign_pods: foreign_pods.into_values().flatten().flatten().collect(),
         rollout,
     })
+}
+
+async fn get_named(
+    cluster: &dyn Cluster,
+    kind: Kind,
+    namespace: &str,
+    name: Option<&str>,
+) -> Option<Read<Option<Value>>> {
+    match name {
+        Some(name) => Some(cluster.get(kind, namespace, name).await),
+        None => None,
+    }
 }
 
 /// Policies are followed to the Services of revisions, which only a managed route needs.

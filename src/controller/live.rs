@@ -292,10 +292,9 @@ fn chain(error: &dyn std::error::Error) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicUsize, Ordering};
-
     use super::*;
     use crate::controller::{METRICS_PROVIDER, ROLLOUT, SERVICE};
+    use std::sync::atomic::{AtomicUsize, Ordering};
 
     fn status(code: u16, reason: &str, name: &str) -> Answer {
         let details = json!({"name": name, "kind": "services"});
@@ -394,11 +393,9 @@ mod tests {
 
     #[test]
     fn a_dry_run_is_strict() {
-        let params = PostParams { dry_run: true, field_manager: None };
-        let request = Request::new("/api/v1/pods").create(&params, Vec::new()).and_then(strict);
-        assert_eq!(
-            request.map(|request| request.uri().to_string()).unwrap(),
-            "/api/v1/pods?&dryRun=All&fieldValidation=Strict"
-        );
+        let request =
+            Request::new("/api/v1/pods").create(&PostParams { dry_run: true, field_manager: None }, Vec::new());
+        let uri = request.and_then(strict).unwrap().uri().to_string();
+        assert_eq!(uri, "/api/v1/pods?&dryRun=All&fieldValidation=Strict");
     }
 }

@@ -3,6 +3,7 @@
 mod baseline;
 mod leaders;
 mod notifications;
+mod orphans;
 mod policies;
 
 use std::{
@@ -10,8 +11,6 @@ use std::{
     sync::Arc,
     time::Duration,
 };
-
-use serde_json::{Value, json};
 
 use super::{
     ACTION, ClusterError, DEPLOYMENT, Documents, Evaluators, Events, HTTP_ROUTE, Key, Machine, Memory, Metrics, Moment,
@@ -23,8 +22,7 @@ use crate::{
     engine::{Action, Broken, Decision, RouteEdit, RunWrite, Seen, World},
     traffic::router,
 };
-
-mod orphans;
+use serde_json::{Value, json};
 
 const EPOCH: i64 = 1;
 

@@ -32,8 +32,7 @@ pub fn situations() -> Vec<(&'static str, Schedule)> {
     let (stable, canary) = (IMAGES[0].to_owned(), IMAGES[1].to_owned());
     let pause = |paused| Deed::Pause { rollout: ROLLOUT_NAME.into(), paused };
     let flap = |millis| Deed::Flap { image: canary.clone(), percent: 100, millis };
-    let mut all: Vec<(&'static str, Schedule)> =
-        Story::all().iter().map(|story| (story.name, story.schedule().clone())).collect();
+    let mut all: Vec<_> = Story::all().iter().map(|story| (story.name, story.schedule().clone())).collect();
     all.extend([
         of(
             "a stable pod is missing while a version is taken back",
