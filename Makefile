@@ -5,7 +5,7 @@ CARGO ?= cargo
 LAB := target/lab
 TEST_THREADS ?= 4
 
-.PHONY: build demo lab test check unit lab-test lab-verdicts crash faults outages bench-verdicts sim sim-long crashes crash-pairs mishaps mutants generate chart lab-install image musl deny
+.PHONY: build demo lab test check unit lab-test lab-verdicts lab-install conformance crash faults outages bench-idle bench-verdicts sim sim-long crashes crash-pairs mishaps fuzz mutants generate chart image musl deny
 .DEFAULT_GOAL := build
 
 build: ## The binary, target/debug/tidegate
@@ -44,7 +44,7 @@ chart: $(LAB) ## The chart linted and rendered by Helm, and compared with golden
 # Compiled before the lab starts, so that the tests have the cores for themselves.
 lab-test: $(LAB) ## Tests on a real API server, gateway and Prometheus
 	$(CARGO) test --locked --test lab --no-run
-	$(LAB) run -- sh -ec '$(CARGO) test --offline --locked --test lab -- --test-threads $(TEST_THREADS) --skip faults:: --skip crash_points:: --skip rights::; \
+	$(LAB) run -- sh -ec '$(CARGO) test --offline --locked --test lab -- --test-threads $(TEST_THREADS) --skip rights::; \
 		$(CARGO) test --offline --locked --test lab -- rights::'
 
 lab-install: $(LAB) ## The chart installed, upgraded and taken away on a real API server, in a lab of its own
@@ -55,8 +55,14 @@ lab-verdicts: $(LAB) ## The verdicts in the lab with scrapes every second: 10 re
 	$(CARGO) test --locked --test lab --no-run
 	VERDICT_ROLLOUTS=10 VERDICT_REVERTS=10 $(LAB) run --scrape-interval 1s -- $(CARGO) test --offline --locked --test lab -- --test-threads 1 --nocapture verdicts::
 
+SEQUENCES ?= 1000
+
+conformance: $(LAB) ## SEQUENCES=n requests recorded in the simulator and disturbed: its API server and the real one answer the same
+	$(CARGO) test --locked --test lab --no-run
+	SEQUENCES=$(SEQUENCES) $(LAB) run -- $(CARGO) test --offline --locked --test lab -- --test-threads 1 --nocapture conformance::
+
 crash: $(LAB) ## Every write of a promotion and of a revert crashed on each side, on a real API server
-	@echo "make crash: about 390 points, 6 to 8 s each"
+	@echo "make crash: about 370 points"
 	$(CARGO) test --locked --test lab --no-run
 	CRASH_POINTS=all $(LAB) run -- $(CARGO) test --offline --locked --test lab -- --test-threads 1 --nocapture crash_points::
 
@@ -67,6 +73,11 @@ faults: $(LAB) ## An API server that refuses, delays, forgets and goes silent; a
 outages: $(LAB) ## API server, etcd and Prometheus taken away in mid-run; a lab of its own, for it disturbs every other test
 	$(CARGO) test --locked --test outages --no-run
 	$(LAB) run -- $(CARGO) test --offline --locked --test outages -- --test-threads 1 --nocapture
+
+bench-idle: $(LAB) ## 500 Rollouts at rest: the controller's memory, and no write in a minute
+	$(CARGO) build --locked --release --bin tidegate
+	$(CARGO) test --locked --test lab --no-run
+	IDLE_ROLLOUTS=500 IDLE_SECONDS=60 IDLE_BIN=$${CARGO_TARGET_DIR:-$(CURDIR)/target}/release/tidegate $(LAB) run -- $(CARGO) test --offline --locked --test lab -- --nocapture idle::a_restart
 
 bench-verdicts: ## What the verdicts promise, on 2000 simulated hours of each of 50 cells
 	@echo "make bench-verdicts: under a minute, once the optimised build of about 10 min is there"
@@ -91,6 +102,12 @@ crash-pairs: ## Two crashes in each story, at the first write of any two sites
 
 mishaps: ## Every event of every story hidden, twice and late; every answer that others make old on its way
 	MISHAPS=all $(CARGO) test --locked --release --test sim_mishaps -- --nocapture
+
+FUZZ_RUNS ?= 20000
+
+fuzz: ## FUZZ_RUNS=n mutated inputs for each parser of foreign input; FUZZ_SEED=n draws others
+	@echo "make fuzz: about 10 min on 2 cores, once the optimised build is there"
+	FUZZ_RUNS=$(FUZZ_RUNS) $(CARGO) test --locked --release --test fuzz -- --nocapture
 
 mutants: ## Seeded bugs in the simulator: which law or story catches each
 	@echo "make mutants: under 15 min on 2 cores, once the optimised build of about 10 min is there"

@@ -185,8 +185,11 @@ fn the_cluster_says_whom_to_ask_and_what_for() {
     let ratio =
         json!({"bad": format!("{selector},envoy_response_code_class=\"5\"}}"), "total": format!("{selector}}}")});
     let of = |kind: &str, name: &str, spec: Value| json!({"apiVersion": "tidegate.io/v1alpha1", "kind": kind, "metadata": {"name": name}, "spec": spec});
-    let provider =
-        of("MetricsProvider", "main", json!({"address": metrics.address, "default": true, "scrapeInterval": "5s"}));
+    let provider = of(
+        "MetricsProvider",
+        "main",
+        json!({"address": metrics.address, "default": true, "scrapeInterval": "5s", "allowAddresses": ["Loopback"]}),
+    );
     let route = json!({"spec": {"rules": [{"backendRefs": [{"name": "checkout", "port": 8080}]}]},
         "apiVersion": "gateway.networking.k8s.io/v1", "kind": "HTTPRoute", "metadata": {"name": "checkout"}});
     let ours = "/apis/tidegate.io/v1alpha1";
@@ -219,4 +222,16 @@ fn the_cluster_says_whom_to_ask_and_what_for() {
         flowed.contains("0.5 % of 259200000 requests in 720h)"),
         "what is written goes before what is measured: {shown}"
     );
+    // A Rollout that cannot be measured comes first: the other one gets its plan all the same.
+    let unmeasured = rollout.replacen("{name: checkout}", "{name: cart}", 1).replacen(
+        "analysis: {",
+        "analysis: {provider: gone, ",
+        1,
+    );
+    let output = run(&arguments, &format!("{unmeasured}\n---\n{rollout}"));
+    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+    let (both, error) = (text(&output.stdout), text(&output.stderr));
+    assert_eq!((output.status.code(), both.as_str()), (Some(1), shown.as_str()), "{error}");
+    let said = "error: failed to plan 1 of 2 Rollouts: failed to choose a MetricsProvider for Rollout cart: gone does not exist";
+    assert!(error.starts_with(said) && error.contains("\nhint: Name a server"), "{error}");
 }

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use tidegate::{
     api::{EvidenceRecord, Percent, RolloutRun, RolloutRunSpec, Span},
     measure::{Order, Provider, Sample, Series, WhyNot, evaluate},
+    stats::marks,
 };
 
 const START: i64 = 1_700_000_000;
@@ -77,7 +78,11 @@ async fn document() -> Value {
     let mut run = serde_json::to_value(RolloutRun::new("checkout-7", spec())).unwrap();
     run["metadata"]["namespace"] = "shop".into();
     run["metadata"]["creationTimestamp"] = "2023-11-14T22:13:00Z".into();
-    run["status"] = json!({"evidence": evidence});
+    let folds = evidence.as_ref().and_then(marks);
+    let decision = json!({
+        "seq": 1, "at": "2023-11-14T22:18:00Z", "step": 0, "weight": 10, "reason": "Baking", "message": "x", "folds": folds,
+    });
+    run["status"] = json!({"evidence": evidence, "decisions": {"entries": [decision]}});
     run
 }
 
@@ -100,6 +105,8 @@ async fn a_saved_run_replays_bit_for_bit_without_a_cluster() {
         assert_eq!(output.status.code(), Some(0), "{page}{error}");
         assert!(page.starts_with("Replay of RolloutRun shop/checkout-7  from its record\n"), "{page}");
         assert!(page.contains("windows folded again: identical bit for bit\n"), "{page}");
+        assert!(page.contains("  1 of 1 decisions compared with the evidence folded again: identical\n"), "{page}");
+        assert!(page.contains("spending of the record: as the folds make it\n"), "{page}");
         assert!(page.contains("evidence for a Fail: ") && page.contains("evidence for a Pass: "), "{page}");
     }
     let list = json!({"kind": "List", "items": [run]});
@@ -118,10 +125,20 @@ async fn what_does_not_replay_exits_with_1_and_says_where() {
     let windows = changed.pointer_mut("/status/evidence/metrics/errors/fold/comparison/recording/windows").unwrap();
     *windows = windows.as_str().unwrap().replacen("10,100,", "11,100,", 1).into();
     assert_ne!(changed, run);
+    let (mut forged, mut decided) = (run.clone(), run.clone());
+    forged["status"]["evidence"]["reason"] = "SloBreach".into();
+    let folds = &mut decided["status"]["decisions"]["entries"][0]["folds"];
+    *folds = format!("{}0123456789ab", folds.as_str().unwrap().split_inclusive(':').next().unwrap()).into();
     let mut empty = run.clone();
     empty["status"] = json!({});
     for (arguments, input, words) in [
-        (vec!["-f", "-"], &changed, "error: the record does not replay: RolloutRun checkout-7, errors\nhint: "),
+        (
+            vec!["-f", "-"],
+            &changed,
+            "error: the record does not replay: RolloutRun checkout-7, errors and its decisions\nhint: ",
+        ),
+        (vec!["-f", "-"], &forged, "error: the record does not replay: RolloutRun checkout-7, its verdict\nhint: "),
+        (vec!["-f", "-"], &decided, "error: the record does not replay: RolloutRun checkout-7, its decisions\nhint: "),
         (vec!["-f", "-"], &empty, "error: failed to replay RolloutRun checkout-7: its status holds no evidence\n"),
         (
             vec!["chekout-7", "-f", "-"],

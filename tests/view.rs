@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, fs, path::PathBuf};
 use serde::Deserialize;
 use serde_json::Value;
 use tidegate::{
-    api::{Rollout, RolloutRun},
+    api::{ActionType, Asked, Rollout, RolloutRun},
     view::{self, Columns, Line, Pods, Scene},
 };
 
@@ -114,6 +114,23 @@ fn all_stories_fit_in_a_table() {
     let narrow = text(&view::table(&rollouts, now, Columns::default()));
     let wide = text(&view::table(&rollouts, now, Columns { namespace: true, wide: true }));
     compare("table", &format!("{narrow}\n{wide}"));
+}
+
+#[test]
+fn the_runs_of_a_rollout_are_told_with_their_decisions() {
+    let mut runs: Vec<RolloutRun> =
+        ["reverted-by-budget", "waiting-for-approval"].iter().filter_map(|name| story(name).run).collect();
+    let asked = |action: &str, verified: bool| Asked {
+        kind: ActionType::Approve,
+        action: action.into(),
+        author: "ana".into(),
+        verified,
+        on_behalf_of: (!verified).then(|| "bob".into()),
+    };
+    runs[1].spec.requested_by = Some(asked("checkout-retry-x1", false));
+    let log = &mut runs[1].status.as_mut().unwrap().decisions;
+    log.entries.last_mut().unwrap().asked = Some(asked("checkout-approve-x1", true));
+    compare("history", &text(&view::history(&runs)));
 }
 
 #[test]

@@ -20,9 +20,9 @@ pub struct Controller {
     kubeconfig: PathBuf,
     namespace: String,
     pub port: u16,
+    /// More of the command line, from the next start on; without flags of an election it is the only one.
+    pub arguments: Vec<String>,
     log: PathBuf,
-    /// Flags; without any of its own a controller is the only one.
-    election: Vec<String>,
 }
 
 impl Controller {
@@ -45,8 +45,8 @@ impl Controller {
         let log =
             PathBuf::from(lab("TIDEGATE_LAB_DIR")).join("logs").join(format!("controller-{}.log", space.namespace));
         let (binary, namespace) = (binary.into(), space.namespace.clone());
-        let election = election.iter().map(|flag| (*flag).to_owned()).collect();
-        let mut controller = Self { child: None, binary, kubeconfig, namespace, port, log, election };
+        let arguments = election.iter().map(|flag| (*flag).to_owned()).collect();
+        let mut controller = Self { child: None, binary, kubeconfig, namespace, port, arguments, log };
         controller.restart();
         controller
     }
@@ -59,7 +59,7 @@ impl Controller {
             .arg("--kubeconfig")
             .arg(&self.kubeconfig)
             .args(["controller", "--namespace", &self.namespace, "--listen", &format!("127.0.0.1:{}", self.port)])
-            .args(&self.election)
+            .args(&self.arguments)
             .env("RUST_BACKTRACE", "1")
             .stdin(Stdio::null())
             .stdout(log)
@@ -99,6 +99,17 @@ impl Controller {
             let _ = child.kill();
             let _ = child.wait();
         }
+    }
+
+    /// What the process has in memory now and had at most, in MB of 1,000,000 bytes (VmRSS and VmHWM of /proc).
+    pub fn memory(&self) -> (f64, f64) {
+        let id = self.child.as_ref().map(Child::id).expect("the controller runs");
+        let status = std::fs::read_to_string(format!("/proc/{id}/status")).expect("the controller runs");
+        let of = |field: &str| -> f64 {
+            let line = status.lines().find_map(|line| line.strip_prefix(field)).expect("a field of the process");
+            line.trim_matches([':', ' ', '\t', 'k', 'B']).parse::<f64>().expect("a number of KiB") * 1_024.0 / 1e6
+        };
+        (of("VmRSS"), of("VmHWM"))
     }
 
     pub fn log(&self) -> String {

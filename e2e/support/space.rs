@@ -54,11 +54,15 @@ pub fn shipped(kind: &str) -> Value {
 
 /// A client of one of the lab's users.
 pub async fn client_of(user: &str) -> Client {
+    Client::try_from(config_of(user).await).expect("a client")
+}
+
+/// What such a client is made from.
+pub async fn config_of(user: &str) -> Config {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let path = PathBuf::from(lab("TIDEGATE_LAB_DIR")).join(format!("kubeconfig-{user}"));
     let file = Kubeconfig::read_from(path).expect("the lab's kubeconfig");
-    let config = Config::from_custom_kubeconfig(file, &KubeConfigOptions::default()).await.expect("a client config");
-    Client::try_from(config).expect("a client")
+    Config::from_custom_kubeconfig(file, &KubeConfigOptions::default()).await.expect("a client config")
 }
 
 impl Space {
@@ -122,7 +126,10 @@ impl Space {
     pub async fn provider(&self, name: &str, address: &str, default: bool) {
         let provider = json!({
             "apiVersion": "tidegate.io/v1alpha1", "kind": "MetricsProvider", "metadata": {"name": name},
-            "spec": {"address": address, "default": default, "scrapeInterval": lab("TIDEGATE_LAB_SCRAPE_INTERVAL")},
+            "spec": {
+                "address": address, "allowAddresses": ["Loopback"], "default": default,
+                "scrapeInterval": lab("TIDEGATE_LAB_SCRAPE_INTERVAL"),
+            },
         });
         self.apply_as("lab", true, METRICS_PROVIDER, provider).await.expect("a MetricsProvider");
     }

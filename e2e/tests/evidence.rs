@@ -114,7 +114,7 @@ async fn a_threshold_that_holds_lets_the_release_pass() {
     let mut stage = with_threshold("evidence-holds", ">= 0").await;
     stage.until_outcome("v2", "Promoted").await;
     let (_, said) = sentences(&stage.space).await;
-    assert!(said.contains("metric one: 1 of 1 passed, 0 failed (0 tolerated), last value 1"), "{said}");
+    assert!(said.contains("metric one: 1 passed (1 needed), 0 failed (0 tolerated), last value 1"), "{said}");
     assert!(!said.contains("without a Pass"), "{said}");
     stage.owners_form().await;
     stage.nothing_failed().await;
@@ -125,7 +125,7 @@ async fn a_threshold_that_fails_takes_the_release_back() {
     let mut stage = with_threshold("evidence-fails", ">= 2").await;
     stage.until_outcome("v2", "Reverted").await;
     let (reason, said) = sentences(&stage.space).await;
-    let sentence = "metric one: 0 of 1 passed, 1 failed (0 tolerated), last value 1, success if >= 2";
+    let sentence = "metric one: 0 passed (1 needed), 1 failed (0 tolerated), last value 1, success if >= 2";
     assert!(reason == "ThresholdFailed" && said.contains(sentence), "{reason}: {said}");
     stage.owners_form().await;
     stage.nothing_failed().await;

@@ -98,10 +98,13 @@ async fn an_abort_goes_through_a_freeze_window_and_a_new_template_waits_for_a_pe
 
     let action = stage.space.act("Override", "app", json!({"author": "ada", "reason": "an incident"})).await;
     let (outcome, message) = stage.space.answer(&action).await;
-    assert_eq!((outcome.as_str(), message.as_str()), ("Accepted", "freeze windows are overridden by ada: an incident"));
+    assert_eq!(
+        (outcome.as_str(), message.as_str()),
+        ("Accepted", "freeze windows are overridden by ada (author: unverified): an incident")
+    );
     stage.until_outcome("v3", "Promoted").await;
     let run = stage.space.newest_run("app").await.unwrap_or_default();
-    assert_eq!(run["status"]["freezeOverride"], json!({"author": "ada", "reason": "an incident"}));
+    assert_eq!(run["status"]["freezeOverride"], json!({"author": "ada", "verified": false, "reason": "an incident"}));
     no_policy(&stage).await;
     stage.owners_form().await;
     stage.nothing_failed().await;

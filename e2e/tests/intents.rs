@@ -52,7 +52,8 @@ async fn a_wish_that_is_given_twice_counts_once() {
     let ada = || json!({"gate": "qa", "author": "ada"});
     accepted(&stage, "Approve", ada(), "gate qa is approved by ada").await;
     refused(&stage, "Approve", "app", ada(), "ada has approved gate qa already").await;
-    accepted(&stage, "Pause", json!({"author": "ada", "reason": "lunch"}), "paused by ada: lunch").await;
+    accepted(&stage, "Pause", json!({"author": "ada", "reason": "lunch"}), "paused by ada (author: unverified): lunch")
+        .await;
     refused(&stage, "Pause", "app", json!({"author": "ada"}), "paused already").await;
     accepted(&stage, "Resume", json!({"author": "bob"}), "resumed by bob").await;
     refused(&stage, "Resume", "app", json!({"author": "bob"}), "not paused").await;
@@ -87,7 +88,8 @@ async fn a_gate_opens_with_the_approvals_of_two_authors() {
 async fn what_is_meant_for_another_run_or_rollout_changes_nothing() {
     let mut stage = at_20("intents-other", 1).await;
     let old = stage.space.newest_run("app").await.unwrap_or_default()["metadata"]["name"].clone();
-    accepted(&stage, "Abort", json!({"author": "ada", "reason": "slow"}), "aborted by ada: slow").await;
+    accepted(&stage, "Abort", json!({"author": "ada", "reason": "slow"}), "aborted by ada (author: unverified): slow")
+        .await;
     stage.until_outcome("v2", "Aborted").await;
     stage.release_to("v3", 20).await;
     let old = old.as_str().unwrap_or_default();

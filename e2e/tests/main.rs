@@ -4,6 +4,7 @@
 mod support;
 
 mod baseline;
+mod conformance;
 mod crash;
 mod crash_points;
 mod evidence;
@@ -15,9 +16,11 @@ mod idle;
 mod intents;
 mod leader;
 mod midrun;
+mod notifications;
 mod owners;
 mod policies;
 mod presets;
+mod privileges;
 mod promote;
 mod refused;
 mod reverts;

@@ -47,11 +47,12 @@ pub struct RolloutActionSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 40), regex(pattern = WORD))]
     pub gate: Option<String>,
-    /// Who asks. Default: unknown.
+    /// Who asks: the name by which the API server knows its creator. With the admission policy of docs/access.md anybody else's
+    /// is refused, and servers from 1.36 on fill it in; without it the author is shown as unverified. Default: unknown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 253))]
     pub author: Option<String>,
-    /// For whom a pipeline asks. Default: nobody else.
+    /// For whom a tool or a pipeline asks. Nobody verifies it, and it is shown as unverified. Default: nobody else.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 253))]
     pub on_behalf_of: Option<String>,

@@ -7,6 +7,7 @@
 
 mod action;
 mod analysis;
+pub mod canonical;
 pub mod crds;
 mod decimal;
 mod judging;

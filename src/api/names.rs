@@ -24,6 +24,8 @@ pub const REMADE_ANNOTATION: &str = "tidegate.io/remade";
 pub const SOURCE_ANNOTATION: &str = "tidegate.io/source-generation";
 /// Annotation on a Rollout: let go of everything at once when it is deleted.
 pub const ORPHAN_ANNOTATION: &str = "tidegate.io/orphan";
+/// Name of the ValidatingAdmissionPolicy that compares an action's author with the user that creates it, and of its binding.
+pub const ACTIONS_POLICY: &str = "tidegate-actions";
 /// Finalizer on a Rollout: routes, Services and the referenced Deployment get their owners' form first.
 pub const FINALIZER: &str = "tidegate.io/restore";
 

@@ -9,32 +9,45 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::schema::any_as_written;
-use super::{Percent, Reason};
+use super::{ActionType, Percent, Reason, RunPhase};
 
-/// The decisions of a run with the numbers they rest on; older ones fall into the digest.
+/// The decisions of a run with the numbers they rest on, each chained to the one before; older ones fall into the digest.
+/// `tidegate audit verify` says whether the chain holds.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct DecisionLog {
     /// How many older decisions were dropped.
     #[serde(default)]
     pub dropped: u32,
-    /// Hash chain over the dropped decisions.
+    /// Hash of the last decision that was dropped: it chains over all before it. Absent: none was dropped.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub digest: String,
+    /// Hash of the latest decision.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub head: String,
     /// The latest decisions, oldest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub entries: Vec<DecisionEntry>,
 }
 
-/// One decision.
+/// One decision. Its hash is the SHA-256, in hexadecimal digits, of the entry as JSON with sorted keys and without blanks.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct DecisionEntry {
     /// The run's `seq` that the decision made.
     pub seq: i64,
+    /// The leader's epoch.
+    #[serde(default)]
+    pub epoch: i64,
     /// RFC 3339 time of the decision.
     pub at: String,
-    /// The step, counted from 0.
+    /// Where the run stood after the decision before. Absent in the first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<Standing>,
+    /// The phase after it.
+    #[serde(default)]
+    pub phase: RunPhase,
+    /// The step after it, counted from 0.
     pub step: u32,
     /// The canary's share in percent after it.
     pub weight: Percent,
@@ -42,6 +55,66 @@ pub struct DecisionEntry {
     pub reason: Reason,
     /// One sentence with the numbers.
     pub message: String,
+    /// The action that it carries out. Absent: nobody asked for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked: Option<Asked>,
+    /// Hash of the evidence that it rests on, which is `status.evidence` at that moment. Absent: there was none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evidence: Option<String>,
+    /// The tests that it rests on. For each metric that compares the revisions, in the order of their names: how many windows were judged, and the first 12 hexadecimal digits of the SHA-256 of the tests of a Fail and of a Pass after them, as in "12:0123456789ab 0". `tidegate replay` folds them again and compares. Absent: no metric compares.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub folds: Option<String>,
+    /// Hash of the decision before. Absent in the first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub previous: Option<String>,
+}
+
+/// Where a run stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Standing {
+    /// The phase.
+    pub phase: RunPhase,
+    /// The step, counted from 0.
+    pub step: u32,
+    /// The canary's share in percent.
+    pub weight: Percent,
+}
+
+/// A RolloutAction as it is remembered once it has taken effect.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Asked {
+    /// What was asked.
+    #[serde(rename = "type")]
+    pub kind: ActionType,
+    /// The RolloutAction's name.
+    pub action: String,
+    /// Who asked, as the action says.
+    pub author: String,
+    /// The API server has compared the author with the user that it knew: an admission policy held when the action was created.
+    /// False: the author is what the creator wrote.
+    #[serde(default)]
+    pub verified: bool,
+    /// For whom the author's tool asked, as it says: nobody has verified that. Absent: for nobody else.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_behalf_of: Option<String>,
+}
+
+impl Asked {
+    /// Who asked, with what is not known about them.
+    pub fn who(&self) -> String {
+        let author = named(&self.author, self.verified);
+        match &self.on_behalf_of {
+            Some(other) => format!("{author} on behalf of {other} (unverified)"),
+            None => author,
+        }
+    }
+}
+
+/// An author as messages and pages name them.
+pub fn named(author: &str, verified: bool) -> String {
+    if verified { author.to_owned() } else { format!("{author} (author: unverified)") }
 }
 
 /// What the record keeps of the evidence: per metric the fold's state and what a reader wants to see.
@@ -119,7 +192,7 @@ pub struct MetricRecord {
     /// What a gauge shows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gauge: Option<GaugeRecord>,
-    /// The fold's state; floats as hexadecimal bits.
+    /// The fold's state; a float as its bits in hexadecimal digits, many as theirs in base64 after a dot.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "any_as_written")]
     pub fold: Option<Value>,

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::schema::{immutable, objects_as_written};
 use super::{
-    ErrorBudget, Gate, Judging, Metric, OnInsufficientEvidence, OnMetricsUnavailable, Percent, Replicas,
+    Asked, ErrorBudget, Gate, Judging, Metric, OnInsufficientEvidence, OnMetricsUnavailable, Percent, Replicas,
     RolloutRunStatus, Span,
 };
 
@@ -45,9 +45,9 @@ pub struct RolloutRunSpec {
     /// The baseline: the revision label of the pods of stable that are the control. Absent: stable itself is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub baseline: Option<String>,
-    /// The RolloutAction of type Retry that asked for it.
+    /// The RolloutAction of type Retry that asked for it; its author may not approve a gate of this run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub requested_by: Option<String>,
+    pub requested_by: Option<Asked>,
     /// The steps and the soak.
     pub plan: Plan,
     /// The resolved analysis.

@@ -17,6 +17,9 @@ pub struct RolloutRunStatus {
     /// Raised by each transition.
     #[serde(default)]
     pub seq: i64,
+    /// Up to this `seq` the decisions were sent to the receivers of notifications; behind by what no write has told yet.
+    #[serde(default)]
+    pub notified_seq: i64,
     /// Where it stands.
     #[serde(default)]
     pub phase: RunPhase,
@@ -132,6 +135,9 @@ pub struct Credits {
 pub struct FreezeOverride {
     /// Who gave it.
     pub author: String,
+    /// The API server has compared the author with the user that it knew. False: the author is what the creator wrote.
+    #[serde(default)]
+    pub verified: bool,
     /// Why.
     pub reason: String,
     /// RFC 3339 time at which the windows end that were open then: one that lasts longer holds again. Absent: no end was in sight.
@@ -149,6 +155,9 @@ pub struct Approval {
     pub author: String,
     /// The RolloutAction's name.
     pub action: String,
+    /// The API server has compared the author with the user that it knew. False: the author is what the creator wrote.
+    #[serde(default)]
+    pub verified: bool,
 }
 
 /// A foreign write that took the traffic split away.

@@ -10,6 +10,9 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 /// The form that the CRD schema and this parser share.
 pub const SPAN_PATTERN: &str = r"^([0-9]{1,5}(h|m|s|ms)){1,4}$";
 
+/// Milliseconds: what is shorter has at most five digits of hours.
+const LONGEST: u64 = 100_000 * 3_600_000;
+
 /// A length of time in milliseconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Span(u64);
@@ -59,14 +62,16 @@ impl FromStr for Span {
                 .into_iter()
                 .find_map(|(unit, millis)| rest[digits..].strip_prefix(unit).map(|after| (millis, after)))
                 .ok_or_else(error)?;
-            total += number * unit;
-            rest = after;
             parts += 1;
+            // Before the sum, which has no room for numbers of any length.
             if digits > 5 || parts > 4 {
                 return Err(error());
             }
+            total += number * unit;
+            rest = after;
         }
-        if parts == 0 { Err(error()) } else { Ok(Self(total)) }
+        // More hours could not be written again in this form.
+        if parts == 0 || total >= LONGEST { Err(error()) } else { Ok(Self(total)) }
     }
 }
 
@@ -124,11 +129,12 @@ mod tests {
             ("90s", 90_000, "1m30s"),
             ("500ms", 500, "500ms"),
             ("0s", 0, "0s"),
+            ("99999h59m59s999ms", LONGEST - 1, "99999h59m59s999ms"),
         ] {
             let span: Span = text.parse().unwrap();
             assert_eq!((span.as_millis(), span.to_string().as_str()), (millis, shown));
         }
-        for text in ["", "5", "1d", "-5s", "s", "1h1m1s1ms1ms", "123456s"] {
+        for text in ["", "5", "1d", "-5s", "s", "1h1m1s1ms1ms", "123456s", "18446744073709551615h", "99999h1h"] {
             assert!(text.parse::<Span>().is_err(), "{text}");
         }
     }

@@ -7,7 +7,10 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
-use super::{controller::ControllerArguments, simulate::SimulateArguments, verdict::VerdictArguments};
+use super::{
+    audit::Audit, controller::ControllerArguments, history::HistoryArguments, replay::ReplayArguments,
+    simulate::SimulateArguments, verdict::VerdictArguments,
+};
 use crate::api::{ActionType, Span};
 
 /// Progressive delivery for Kubernetes: look at Rollouts, and tell them what to do
@@ -46,7 +49,14 @@ pub enum Command {
     /// Release a Rollout's manifest in a simulated cluster, in a moment: what happens when, what it costs, how it ends
     Simulate(SimulateArguments),
     /// Fold the recorded evidence of a RolloutRun again, and compare it bit for bit
-    Replay(Replay),
+    Replay(ReplayArguments),
+    /// Show the runs of a Rollout with their decisions: when, where to, by whom, and why
+    History(HistoryArguments),
+    /// Check the records of runs
+    Audit {
+        #[command(subcommand)]
+        what: Audit,
+    },
     /// End the present step now: its bake and gates count as done
     Promote(Promote),
     /// Give one approval to a gate of the present step
@@ -153,34 +163,6 @@ pub enum PlanOutput {
     Yaml,
 }
 
-#[derive(Clone, Debug, Args)]
-pub struct Replay {
-    /// Name of the RolloutRun, as NAME or rolloutrun/NAME; may be left out with --filename
-    #[arg(value_parser = run_name, required_unless_present = "file")]
-    pub name: Option<String>,
-    /// File with RolloutRuns, as kubectl get -o yaml or json writes them; - is standard input
-    #[arg(short, long = "filename", value_name = "FILE")]
-    pub file: Option<PathBuf>,
-    /// Read the whole run again from its MetricsProvider and fold it anew, while the data are kept
-    #[arg(long)]
-    pub from_prometheus: bool,
-    /// The same from this address; with --filename no cluster is asked
-    #[arg(long, value_name = "URL")]
-    pub prometheus: Option<String>,
-    /// How often the metrics were scraped; default: the MetricsProvider's, else what the record's windows mean
-    #[arg(long, value_parser = longer_than_nothing)]
-    pub scrape_interval: Option<Span>,
-    /// Form of the answer; default: a page of text
-    #[arg(short, long, value_enum)]
-    pub output: Option<ReplayOutput>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum ReplayOutput {
-    /// A list with one entry for each RolloutRun, as JSON
-    Json,
-}
-
 /// What each intent has: the Rollout, why, for which state it is meant, and how long to wait.
 #[derive(Clone, Debug, Args)]
 pub struct Intent {
@@ -271,12 +253,12 @@ pub fn longer_than_nothing(text: &str) -> Result<Span, String> {
 }
 
 /// `rollouts.tidegate.io/checkout`, as kubectl prints it, is `checkout` too.
-fn bare_name(text: &str) -> Result<String, String> {
+pub fn bare_name(text: &str) -> Result<String, String> {
     const KINDS: [&str; 5] = ["rollout", "rollouts", "tgr", "rollout.tidegate.io", "rollouts.tidegate.io"];
     name_of("Rollout", &KINDS, text)
 }
 
-fn run_name(text: &str) -> Result<String, String> {
+pub fn run_name(text: &str) -> Result<String, String> {
     const KINDS: [&str; 5] =
         ["rolloutrun", "rolloutruns", "tgrun", "rolloutrun.tidegate.io", "rolloutruns.tidegate.io"];
     name_of("RolloutRun", &KINDS, text)
@@ -318,6 +300,10 @@ mod tests {
             "plan -f rollout.yaml --rps 40 --error-ratio 0.001",
             "plan --filename - --from-prometheus --scrape-interval 5s -o json",
             "plan -f a.json --prometheus http://127.0.0.1:9090 --overdispersion 2.5",
+            "history rollout/checkout -o yaml",
+            "audit verify rolloutrun/checkout-7",
+            "audit verify -f runs.yaml -o json",
+            "audit verify -A",
             "replay rolloutrun/checkout-7 -n shop --from-prometheus",
             "replay rolloutruns.tidegate.io/checkout-7 -o json",
             "replay -f run.yaml --prometheus http://127.0.0.1:9090 --scrape-interval 5s",
@@ -362,6 +348,8 @@ mod tests {
             "plan -f a.yaml -o table",
             "replay",
             "replay rollout/checkout",
+            "audit verify",
+            "audit verify checkout-7 --all",
             "completion tcsh",
         ] {
             assert!(read(line).is_err(), "{line}");

@@ -21,36 +21,33 @@ pub struct Connection {
     pub namespace: String,
     /// The server's address, for messages.
     pub server: String,
-    /// The user's name in the kubeconfig.
-    user: Option<String>,
 }
 
 impl Connection {
     pub async fn new(arguments: &ConnectionArguments) -> Result<Self, Failure> {
-        let (mut config, user) = config(arguments).await?;
+        let mut config = config(arguments).await?;
         // The client's own retries go on for minutes; a person decides by the first answer.
         config.default_retry = false;
         config.connect_timeout = Some(CONNECT_TIMEOUT);
         let namespace = arguments.namespace.clone().unwrap_or_else(|| config.default_namespace.clone());
         let server = config.cluster_url.to_string().trim_end_matches('/').to_owned();
         let client = Client::try_from(config).map_err(|error| Failure::of_client("make a client", &server, &error))?;
-        Ok(Self { client, namespace, server, user })
+        Ok(Self { client, namespace, server })
     }
 
     pub fn failure(&self, attempt: impl Into<String>, error: &kube::Error) -> Failure {
         Failure::of_client(attempt, &self.server, error)
     }
 
-    /// Who asks: as the API server knows them, else as the kubeconfig names them.
+    /// Who asks, as the API server knows them. None: it does not say; then it says so if it wants to know.
     pub async fn author(&self) -> Option<String> {
         let api: Api<SelfSubjectReview> = Api::all(self.client.clone());
         let review = api.create(&PostParams::default(), &SelfSubjectReview::default()).await.ok();
-        let known = review.and_then(|review| review.status?.user_info?.username);
-        known.or_else(|| self.user.clone())
+        review.and_then(|review| review.status?.user_info?.username)
     }
 }
 
-async fn config(arguments: &ConnectionArguments) -> Result<(Config, Option<String>), Failure> {
+async fn config(arguments: &ConnectionArguments) -> Result<Config, Failure> {
     let path = arguments.kubeconfig.clone();
     let failed = |error: &KubeconfigError| Failure::Kubeconfig { path: path.clone(), message: innermost(error) };
     let read = match &path {
@@ -66,12 +63,11 @@ async fn config(arguments: &ConnectionArguments) -> Result<(Config, Option<Strin
     let chosen =
         arguments.context.clone().or_else(|| kubeconfig.current_context.clone()).filter(|name| !name.is_empty());
     let Some(name) = chosen else { return Err(Failure::NoCurrentContext { known }) };
-    let context = kubeconfig.contexts.iter().find(|context| context.name == name);
-    let Some(context) = context else { return Err(Failure::NoContext { name, known }) };
-    let user = context.context.as_ref().and_then(|context| context.user.clone());
+    if !known.contains(&name) {
+        return Err(Failure::NoContext { name, known });
+    }
     let options = KubeConfigOptions { context: Some(name), ..KubeConfigOptions::default() };
-    let config = Config::from_custom_kubeconfig(kubeconfig, &options).await;
-    Ok((config.map_err(|error| failed(&error))?, user))
+    Config::from_custom_kubeconfig(kubeconfig, &options).await.map_err(|error| failed(&error))
 }
 
 /// Nobody named a kubeconfig and there is none at the default place.
@@ -84,6 +80,6 @@ fn is_absent(error: &KubeconfigError) -> bool {
     missing && env::var_os("KUBECONFIG").is_none_or(|value| value.is_empty())
 }
 
-fn in_pod() -> Result<(Config, Option<String>), Failure> {
-    Config::incluster().map(|config| (config, None)).map_err(|_| Failure::NoCluster)
+fn in_pod() -> Result<Config, Failure> {
+    Config::incluster().map_err(|_| Failure::NoCluster)
 }

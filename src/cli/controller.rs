@@ -19,6 +19,7 @@ pub async fn run(connection: &ConnectionArguments, arguments: &ControllerArgumen
             controller::Place::new(namespace, name, connection.namespace.as_deref())
         }),
         listen: arguments.listen,
+        notifications_file: arguments.notifications_file.clone(),
         json_log: arguments.log_format == LogFormat::Json,
         log_filter: arguments.log_level.clone(),
     };

@@ -1,11 +1,11 @@
 //! What can go wrong for a command, each with a sentence and, where a person can do something, a hint.
 //!
-//! Exit codes are not decided here.
+//! The exit code belongs to the sentence.
 
-use std::{error::Error, path::PathBuf};
+use std::{error::Error, path::PathBuf, process::ExitCode};
 
 use super::near;
-use crate::stats::Margin;
+use crate::{api::ACTIONS_POLICY, stats::Margin};
 
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
@@ -21,6 +21,8 @@ pub enum Failure {
     Unreachable { attempt: String, server: String, message: String },
     #[error("failed to {attempt}: {message}")]
     Forbidden { attempt: String, message: String },
+    #[error("refused by the API server: {message}")]
+    Denied { message: String },
     #[error("failed to {attempt}: {message}")]
     Unauthorized { attempt: String, message: String },
     #[error("failed to {attempt}: the API server does not know the kinds of tidegate.io")]
@@ -49,12 +51,16 @@ pub enum Failure {
     Measure { rollout: String, message: String },
     #[error("failed to choose a MetricsProvider for Rollout {rollout}: {}", no_provider(.provider.as_deref(), .namespace))]
     NoProvider { rollout: String, provider: Option<String>, namespace: String },
+    #[error("failed to plan {} of {of} Rollouts: {}", .failures.len(), all(.failures))]
+    Unplanned { failures: Vec<Failure>, of: usize },
     #[error("failed to replay RolloutRun {run}: {message}")]
     Replay { run: String, message: String },
     #[error("failed to read RolloutRun {run} again: {message}")]
     Reread { run: String, message: String },
     #[error("the record does not replay: {}", differing.join(", "))]
     Differs { differing: Vec<String> },
+    #[error("the record was changed: RolloutRun {}", runs.join(", "))]
+    ChainBroken { runs: Vec<String> },
     #[error("not all of the record could be compared: {}", missing.join(", "))]
     NotCompared { missing: Vec<String> },
     #[error("failed to use {output} here: it shows {shows}")]
@@ -74,6 +80,14 @@ pub enum Failure {
 }
 
 impl Failure {
+    pub fn exit_code(&self) -> ExitCode {
+        match self {
+            // A script must be able to tell a record that was changed from an answer that did not come.
+            Self::ChainBroken { .. } => ExitCode::from(3),
+            _ => ExitCode::FAILURE,
+        }
+    }
+
     /// What a person can do about it.
     pub fn hint(&self) -> Option<String> {
         match self {
@@ -86,6 +100,10 @@ impl Failure {
             Self::Forbidden { .. } => {
                 Some("Ask for a Role that allows it; kubectl auth can-i --list shows what you may do".into())
             }
+            Self::Denied { .. } => Some(
+                "Ask for one of the roles tidegate-operator, tidegate-approver or tidegate-admin in this namespace; docs/access.md says what each may do"
+                    .into(),
+            ),
             Self::KindsMissing { .. } => Some("Install them: tidegate crds | kubectl apply --server-side -f -".into()),
             Self::RolloutNotFound { name, known, .. } => {
                 near::hint(name, known, "There is no Rollout in this namespace; choose another one with -n")
@@ -95,6 +113,9 @@ impl Failure {
             Self::Differs { .. } => {
                 Some("Something else than tidegate has written the record, or another version of it".into())
             }
+            Self::ChainBroken { .. } => Some(
+                "Compare the decisions with what left the cluster: notifications and logs; docs/audit.md says how".into(),
+            ),
             Self::NotCompared { .. } => Some("Without --from-prometheus the windows in the record are folded".into()),
             Self::Unanswered { action, namespace, .. } => Some(format!(
                 "Look whether the controller runs; the answer will be in: kubectl -n {namespace} get rolloutactions.tidegate.io {action} -o yaml"
@@ -108,6 +129,7 @@ impl Failure {
             Self::NoFigures { .. } => {
                 Some("Give them with --rps 40 --error-ratio 0.001, or have them measured with --from-prometheus".into())
             }
+            Self::Unplanned { failures, .. } => failures.first().and_then(Self::hint),
             Self::Measure { .. } | Self::NoProvider { .. } => Some(
                 "Name a server that answers from here with --prometheus URL, or give --rps and --error-ratio".into(),
             ),
@@ -141,6 +163,11 @@ impl Failure {
     fn of_status(attempt: String, status: &kube::core::Status) -> Self {
         let message = status.message.trim_end_matches('.').to_owned();
         let names_object = status.details.as_ref().is_some_and(|details| !details.name.is_empty());
+        // "... is forbidden: ValidatingAdmissionPolicy 'x' with binding 'x' denied request: the policy's own sentence"
+        let denied = message.split_once(ACTIONS_POLICY).and_then(|(_, rest)| rest.split_once("denied request: "));
+        if let Some((_, sentence)) = denied {
+            return Self::Denied { message: sentence.to_owned() };
+        }
         match status.code {
             401 => Self::Unauthorized { attempt, message },
             403 => Self::Forbidden { attempt, message },
@@ -171,6 +198,10 @@ const fn unknown(rate: bool, errors: bool) -> &'static str {
         (false, true) => "its requests per second are",
         (true, false | true) => "its error ratio is",
     }
+}
+
+fn all(failures: &[Failure]) -> String {
+    failures.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }
 
 fn no_provider(name: Option<&str>, namespace: &str) -> String {
@@ -237,6 +268,15 @@ mod tests {
                 status(404, "404 page not found", ""),
                 "failed to read Rollout x: the API server does not know the kinds of tidegate.io",
                 "tidegate crds",
+            ),
+            (
+                status(
+                    403,
+                    "rolloutactions.tidegate.io \"x-approve-1\" is forbidden: ValidatingAdmissionPolicy 'tidegate-actions' with binding 'tidegate-actions' denied request: ana may not ask for Approve of Rollout x: that needs the right to update rollouts/approve in namespace shop",
+                    "x-approve-1",
+                ),
+                "refused by the API server: ana may not ask for Approve of Rollout x: that needs the right to update rollouts/approve in namespace shop",
+                "tidegate-approver",
             ),
             (status(401, "Unauthorized", ""), "failed to read Rollout x: Unauthorized", "Log in again"),
         ] {

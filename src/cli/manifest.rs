@@ -111,6 +111,11 @@ impl Manifest {
         Ok(runs)
     }
 
+    /// The RolloutRuns of the file as they were stored, with fields that this version does not know.
+    pub fn stored_runs(&self) -> impl Iterator<Item = &Value> {
+        self.of_kind("RolloutRun")
+    }
+
     pub fn name(&self) -> &str {
         &self.file
     }

@@ -2,6 +2,8 @@
 //!
 //! Without a cluster nobody knows the stable revision: a metric that selects by it cannot be asked for.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use kube::{
     Api, ResourceExt,
@@ -16,16 +18,17 @@ use super::{
 };
 use crate::{
     api::{
-        AnalysisTemplate, ClusterAnalysisTemplate, MetricsProvider, MetricsProviderSpec, Rollout, TemplateKind,
-        revision_service_name,
+        AddressKind, AnalysisTemplate, ClusterAnalysisTemplate, MetricsProvider, MetricsProviderSpec, Rollout, Span,
+        TemplateKind, revision_service_name,
     },
-    measure::{ArmNames, Figures, Order, Prometheus, figures, resolve},
+    measure::{ArmNames, Figures, NoSecrets, Order, Prometheus, PrometheusError, Tenancy, Tenant, figures, resolve},
     stats::BudgetTerms,
 };
 
 /// Stands for the revision that a run would test: its name is not known, and nothing is asked of it.
 const CANARY: &str = "canary";
 const DEFAULT_PORT: u16 = 80;
+const KIND: &str = "MetricsProvider";
 
 /// Who is asked.
 pub struct Source {
@@ -67,11 +70,9 @@ impl Source {
             port: self.port(manifest, written, &service).await?,
             ..Order::default()
         };
-        // An error only says that somebody was first: then there is a provider.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let prometheus = Prometheus::new(&provider).map_err(|error| failed(error.to_string()))?;
+        let server = open(&from, &provider, &namespace).map_err(|error| failed(error.to_string()))?;
         let window = budget.and_then(|budget| budget.window).unwrap_or(BudgetTerms::DEFAULT_WINDOW);
-        let found = figures(&order, &prometheus, window, Timestamp::now().as_second()).await;
+        let found = figures(&order, &server, window, Timestamp::now().as_second()).await;
         let figures = found.map_err(|error| failed(format!("{from}: {error}")))?;
         let is_compared = order.metrics.iter().any(|metric| metric.ratio.is_some() || metric.latency.is_some());
         Ok(Measured { figures, provider, from, is_compared })
@@ -128,10 +129,9 @@ impl Source {
         match (&self.address, chosen) {
             (Some(address), chosen) => {
                 let scrape_interval = chosen.and_then(|(_, spec)| spec.scrape_interval);
-                let address = address.clone();
-                Ok((address.clone(), MetricsProviderSpec { address, scrape_interval, ..Default::default() }))
+                Ok((address.clone(), at(address, scrape_interval)))
             }
-            (None, Some((name, spec))) => Ok((format!("MetricsProvider {name}"), spec.clone())),
+            (None, Some((name, spec))) => Ok((format!("{KIND} {name}"), spec.clone())),
             (None, None) => Err(Failure::NoProvider {
                 rollout: written.name.clone(),
                 provider: name.map(str::to_owned),
@@ -188,6 +188,21 @@ pub fn choose<'p>(
         Some(name) => usable.find(|(found, _)| found == name),
         None => usable.find(|(_, spec)| spec.default),
     }
+}
+
+/// A server at an address that a person has given for their own program.
+pub fn at(address: &str, scrape_interval: Option<Span>) -> MetricsProviderSpec {
+    let allow_addresses = vec![AddressKind::Loopback, AddressKind::LinkLocal];
+    MetricsProviderSpec { address: address.to_owned(), allow_addresses, scrape_interval, ..Default::default() }
+}
+
+/// The server, asked with the rights of the person who asks; `from` is how it is called.
+pub fn open(from: &str, spec: &MetricsProviderSpec, namespace: &str) -> Result<Tenant, PrometheusError> {
+    // An error only says that somebody was first: then there is a provider.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let name = from.strip_prefix(KIND).unwrap_or(from).trim();
+    let server = Arc::new(Prometheus::new(name, spec, Arc::new(NoSecrets))?);
+    Ok(Tenant { server, tenancy: Tenancy::new(&spec.tenancy, namespace) })
 }
 
 #[cfg(test)]

@@ -3,10 +3,12 @@
 //! Commands read and write API objects; what an intent leads to is the controller's to decide.
 
 mod arguments;
+mod audit;
 mod connection;
 mod controller;
 mod failure;
 mod get;
+mod history;
 mod intent;
 mod live;
 mod manifest;
@@ -30,11 +32,12 @@ use failure::Failure;
 use terminal::Terminal;
 
 pub use reference::reference;
+pub use verdict::{Lines, read_window};
 
 const PLUGIN: &str = "kubectl-tidegate";
 
 /// Reads the arguments, runs the command, and says what went wrong: 0 done, 1 refused or failed, 2 wrong
-/// arguments; `simulate` has codes of its own for how a release ended.
+/// arguments, 3 a record that was changed; `simulate` has codes of its own for how a release ended.
 pub async fn main() -> ExitCode {
     let arguments = match Arguments::from_arg_matches(&command(&called_as()).get_matches()) {
         Ok(arguments) => arguments,
@@ -50,7 +53,7 @@ pub async fn main() -> ExitCode {
         Err(Failure::ReaderGone) => ExitCode::SUCCESS,
         Err(failure) => {
             Terminal::stderr().complain(&failure);
-            ExitCode::FAILURE
+            failure.exit_code()
         }
     }
 }
@@ -62,6 +65,8 @@ async fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Plan(arguments) => plan::run(connection, &arguments).await,
         Command::Simulate(given) => simulate::run(&given).map(drop),
         Command::Replay(arguments) => replay::run(connection, &arguments).await,
+        Command::History(arguments) => history::run(connection, &arguments).await,
+        Command::Audit { what } => audit::run(connection, &what).await,
         Command::Promote(promote) => intent::run(connection, promote.into()).await,
         Command::Approve(approve) => intent::run(connection, approve.into()).await,
         Command::Abort(intent) => intent::run(connection, intent.of(crate::api::ActionType::Abort)).await,

@@ -35,20 +35,35 @@ pub async fn run(connection: &ConnectionArguments, arguments: &Plan) -> Result<(
     let manifest = Manifest::read(&arguments.file)?;
     let rollouts = manifest.rollouts()?;
     let source = source(connection, arguments).await?;
-    let mut planned = Vec::new();
+    let (mut planned, mut failures) = (Vec::new(), Vec::new());
     for written in &rollouts {
         let measured = match &source {
-            Some(source) => Some(source.measure(&manifest, written).await?),
-            None => None,
+            Some(source) => source.measure(&manifest, written).await.map(Some),
+            None => Ok(None),
         };
-        planned.push(plan(arguments, &manifest, written, measured)?);
+        match measured.and_then(|measured| plan(arguments, &manifest, written, measured)) {
+            Ok(plan) => planned.push(plan),
+            Err(failure) => failures.push(failure),
+        }
     }
+    // What one Rollout lacks is no reason to keep the others' plans back.
+    if !planned.is_empty() {
+        print(arguments, &planned)?;
+    }
+    match failures.len() {
+        0 => Ok(()),
+        1 if planned.is_empty() => Err(failures.remove(0)),
+        _ => Err(Failure::Unplanned { failures, of: rollouts.len() }),
+    }
+}
+
+fn print(arguments: &Plan, planned: &[Planned]) -> Result<(), Failure> {
     let mut terminal = Terminal::stdout();
     match arguments.output {
-        None => terminal.lines(&page(&planned)),
+        None => terminal.lines(&page(planned)),
         Some(PlanOutput::Json) => terminal.print(&json(&planned)?),
         // Through JSON: YAML would write variants as tags, which few readers know.
-        Some(PlanOutput::Yaml) => terminal.print(&yaml(&documents(&planned)?)?),
+        Some(PlanOutput::Yaml) => terminal.print(&yaml(&documents(planned)?)?),
     }
 }
 
@@ -93,6 +108,13 @@ fn plan(
     }
     if written.valid.baseline {
         assumed.push("a baseline as the control, which gets as much as the canary or what is left".into());
+    }
+    if let Some(Measured { provider, from, .. }) = &measured
+        && provider.is_shared()
+        && provider.tenancy.is_empty()
+        && arguments.prometheus.is_none()
+    {
+        assumed.push(format!("queries that {from} limits to no namespace (it has no tenancy)"));
     }
     let expected = measured.map(|measured| measured.figures.expected);
     let question = Question {

@@ -12,7 +12,7 @@ pub fn reference() -> String {
     root.build();
     let mut text = String::from(
         "# Command line\n\nGenerated from the program by `UPDATE_GOLDEN=1 cargo test --test cli`. `kubectl tidegate` is the same program:\n\
-         put it on the `PATH` as `kubectl-tidegate`.\n\nExit codes: 0 done or accepted, 1 refused or failed, 2 wrong arguments.\n\
+         put it on the `PATH` as `kubectl-tidegate`.\n\nExit codes: 0 done or accepted, 1 refused or failed, 2 wrong arguments, 3 a record that was changed.\n\
          `NO_COLOR` switches colours off.\n",
     );
     section(&mut text, &root, 2);

@@ -2,23 +2,54 @@
 //!
 //! What is folded and compared is in `measure`; here runs and servers are found, and the result is said.
 
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
 use kube::{Api, ResourceExt, api::ListParams};
 use serde::Serialize;
 
 use super::{
     Failure, Terminal,
-    arguments::{ConnectionArguments, Replay as Arguments},
+    arguments::{ConnectionArguments, longer_than_nothing, run_name},
     connection::Connection,
     get::json,
     manifest::Manifest,
-    measured::choose,
+    measured::{at, choose, open},
 };
 use crate::{
-    api::{EvidenceRecord, MetricsProvider, MetricsProviderSpec, RolloutRun},
-    measure::{Order, Prometheus, Replay, Twice, replay, reread},
+    api::{EvidenceRecord, MetricsProvider, MetricsProviderSpec, RolloutRun, Span},
+    measure::{Decided, Order, Replay, Twice, decided, misstated, replay, reread},
     stats::figure,
     view::{Line, Tone},
 };
+
+#[derive(Clone, Debug, Args)]
+pub struct ReplayArguments {
+    /// Name of the RolloutRun, as NAME or rolloutrun/NAME; may be left out with --filename
+    #[arg(value_parser = run_name, required_unless_present = "file")]
+    pub name: Option<String>,
+    /// File with RolloutRuns, as kubectl get -o yaml or json writes them; - is standard input
+    #[arg(short, long = "filename", value_name = "FILE")]
+    pub file: Option<PathBuf>,
+    /// Read the whole run again from its MetricsProvider and fold it anew, while the data are kept
+    #[arg(long)]
+    pub from_prometheus: bool,
+    /// The same from this address; with --filename no cluster is asked
+    #[arg(long, value_name = "URL")]
+    pub prometheus: Option<String>,
+    /// How often the metrics were scraped; default: the MetricsProvider's, else what the record's windows mean
+    #[arg(long, value_parser = longer_than_nothing)]
+    pub scrape_interval: Option<Span>,
+    /// Form of the answer; default: a page of text
+    #[arg(short, long, value_enum)]
+    pub output: Option<ReplayOutput>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ReplayOutput {
+    /// A list with one entry for each RolloutRun, as JSON
+    Json,
+}
 
 /// One run's replay.
 #[derive(Serialize)]
@@ -28,9 +59,12 @@ struct Replayed {
     /// What was folded: "its record", or whom the samples are from.
     from: String,
     metrics: Vec<Replay>,
+    decisions: Decided,
+    /// What the record says of its verdict, its time or its spending and its folds do not; None: nothing.
+    misstated: Option<String>,
 }
 
-pub async fn run(arguments: &ConnectionArguments, given: &Arguments) -> Result<(), Failure> {
+pub async fn run(arguments: &ConnectionArguments, given: &ReplayArguments) -> Result<(), Failure> {
     let asks_cluster = given.file.is_none() || (given.from_prometheus && given.prometheus.is_none());
     let connection = if asks_cluster { Some(Connection::new(arguments).await?) } else { None };
     let mut replayed = Vec::new();
@@ -43,13 +77,13 @@ pub async fn run(arguments: &ConnectionArguments, given: &Arguments) -> Result<(
     let mut terminal = Terminal::stdout();
     match given.output {
         None => terminal.lines(&page(&replayed))?,
-        Some(super::arguments::ReplayOutput::Json) => terminal.print(&json(&replayed)?)?,
+        Some(ReplayOutput::Json) => terminal.print(&json(&replayed)?)?,
     }
     verdict(&replayed)
 }
 
 /// Those of the file, or the one of the cluster.
-async fn runs(connection: Option<&Connection>, given: &Arguments) -> Result<Vec<RolloutRun>, Failure> {
+async fn runs(connection: Option<&Connection>, given: &ReplayArguments) -> Result<Vec<RolloutRun>, Failure> {
     match (&given.file, connection, &given.name) {
         (Some(file), _, name) => {
             let manifest = Manifest::read(file)?;
@@ -87,15 +121,17 @@ async fn find(connection: &Connection, name: &str) -> Result<RolloutRun, Failure
 
 async fn one(
     connection: Option<&Connection>,
-    given: &Arguments,
+    given: &ReplayArguments,
     run: &RolloutRun,
     namespace: String,
 ) -> Result<Replayed, Failure> {
     let name = run.name_any();
     let refused = |message: &str| Failure::Replay { run: name.clone(), message: message.into() };
-    let evidence = run.status.as_ref().and_then(|status| status.evidence.as_ref());
+    let status = run.status.as_ref();
+    let evidence = status.and_then(|status| status.evidence.as_ref());
     let evidence = evidence.ok_or_else(|| refused("its status holds no evidence"))?;
     let order = Order::of(&namespace, &run.spec).ok_or_else(|| refused("its spec names no Service"))?;
+    let misstated = misstated(&order, evidence);
     let (from, metrics) = if given.from_prometheus || given.prometheus.is_some() {
         again(connection, given, run, order, evidence).await?
     } else {
@@ -104,13 +140,14 @@ async fn one(
     if metrics.is_empty() {
         return Err(refused("no metric in its record compares the revisions"));
     }
-    Ok(Replayed { run: name, namespace, from, metrics })
+    let decisions = status.map(|status| decided(&status.decisions, evidence, &metrics)).unwrap_or_default();
+    Ok(Replayed { run: name, namespace, from, metrics, decisions, misstated })
 }
 
 /// Read and folded anew, and whom it was read from.
 async fn again(
     connection: Option<&Connection>,
-    given: &Arguments,
+    given: &ReplayArguments,
     run: &RolloutRun,
     order: Order,
     evidence: &EvidenceRecord,
@@ -126,16 +163,14 @@ async fn again(
         port: port(run).unwrap_or(order.port),
         ..order
     };
-    // An error only says that somebody was first: then there is a provider.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    let prometheus = Prometheus::new(&spec).map_err(|error| failed(error.to_string()))?;
-    Ok((from, reread(&order, evidence, &prometheus).await))
+    let server = open(&from, &spec, &order.namespace).map_err(|error| failed(error.to_string()))?;
+    Ok((from, reread(&order, evidence, &server).await))
 }
 
 /// The address that is given, else the MetricsProvider that the run used.
 async fn provider(
     connection: Option<&Connection>,
-    given: &Arguments,
+    given: &ReplayArguments,
     run: &RolloutRun,
     namespace: &str,
 ) -> Result<(String, MetricsProviderSpec), Failure> {
@@ -143,7 +178,7 @@ async fn provider(
     if let Some(address) = &address
         && connection.is_none()
     {
-        return Ok((address.clone(), MetricsProviderSpec { address: address.clone(), ..Default::default() }));
+        return Ok((address.clone(), at(address, None)));
     }
     let name = run.spec.analysis.provider.as_deref();
     let mut known = Vec::new();
@@ -156,7 +191,7 @@ async fn provider(
     match (address, choose(&known, name, namespace)) {
         (Some(address), chosen) => {
             let scrape_interval = chosen.and_then(|(_, spec)| spec.scrape_interval);
-            Ok((address.clone(), MetricsProviderSpec { address, scrape_interval, ..Default::default() }))
+            Ok((address.clone(), at(&address, scrape_interval)))
         }
         (None, Some((name, spec))) => Ok((format!("MetricsProvider {name}"), spec.clone())),
         (None, None) => Err(Failure::Reread {
@@ -179,19 +214,40 @@ fn port(run: &RolloutRun) -> Option<u16> {
 
 fn page(replayed: &[Replayed]) -> Vec<Line> {
     let mut lines = Vec::new();
-    for Replayed { run, namespace, from, metrics } in replayed {
+    for Replayed { run, namespace, from, metrics, decisions, misstated } in replayed {
         lines.push(
             Line::plain("Replay of RolloutRun ")
                 .and(Tone::Strong, format!("{namespace}/{run}"))
                 .and(Tone::Plain, format!("  from {from}")),
         );
         metrics.iter().for_each(|metric| lines.extend(of_metric(metric)));
+        lines.extend(of_decisions(decisions));
+        let (tone, found) =
+            if misstated.is_some() { (Tone::Bad, "differs") } else { (Tone::Good, "as the folds make it") };
+        lines.push(Line::plain("  verdict, watermark and spending of the record: ").and(tone, found));
+        lines.extend(misstated.iter().map(|why| Line::plain(format!("    {why}"))));
     }
     lines
 }
 
+fn of_decisions(Decided { resting, compared, differing }: &Decided) -> Vec<Line> {
+    if *resting == 0 {
+        return vec![Line::plain("  no decision in the record rests on judged windows")];
+    }
+    let head = format!("  {compared} of {resting} decisions compared with the evidence folded again: ");
+    let (tone, found) = match (differing.is_empty(), compared) {
+        (false, _) => (Tone::Bad, format!("{} differ", differing.len())),
+        (true, 0) => (Tone::Attention, "their windows are not in the record".into()),
+        (true, _) => (Tone::Good, "identical".into()),
+    };
+    let mut lines = vec![Line::plain(head).and(tone, found)];
+    lines.extend(differing.iter().map(|why| Line::plain(format!("    {why}"))));
+    lines
+}
+
 fn of_metric(replay: &Replay) -> Vec<Line> {
-    let Replay { metric, windows, judged_windows, fail_evidence, pass_evidence, difference, incomplete } = replay;
+    let Replay { metric, windows, judged_windows, fail_evidence, pass_evidence, difference, incomplete, marks: _ } =
+        replay;
     let (tone, found) = match (difference, incomplete) {
         (Some(_), _) => (Tone::Bad, "differs"),
         (None, Some(_)) => (Tone::Attention, "not compared"),
@@ -215,9 +271,11 @@ fn of_metric(replay: &Replay) -> Vec<Line> {
 fn verdict(replayed: &[Replayed]) -> Result<(), Failure> {
     let named = |is_it: fn(&Replay) -> bool| -> Vec<String> {
         let of_run = |one: &Replayed| {
-            let metrics: Vec<&str> =
-                one.metrics.iter().filter(|metric| is_it(metric)).map(|metric| metric.metric.as_str()).collect();
-            (!metrics.is_empty()).then(|| format!("RolloutRun {}, {}", one.run, metrics.join(" and ")))
+            let metrics = one.metrics.iter().filter(|metric| is_it(metric)).map(|metric| metric.metric.as_str());
+            let decisions = (!one.decisions.differing.is_empty()).then_some("its decisions");
+            let verdict = one.misstated.as_ref().map(|_| "its verdict");
+            let parts: Vec<&str> = metrics.chain(decisions).chain(verdict).collect();
+            (!parts.is_empty()).then(|| format!("RolloutRun {}, {}", one.run, parts.join(" and ")))
         };
         replayed.iter().filter_map(of_run).collect()
     };

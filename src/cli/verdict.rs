@@ -19,7 +19,8 @@ use serde::Serialize;
 use super::{Failure, Terminal};
 use crate::stats::{Replay, Standing, Unused};
 pub use flags::{VerdictArguments, VerdictOutput};
-use lines::Lines;
+pub use line::read as read_window;
+pub use lines::Lines;
 use table::Table;
 
 /// Answers are written in pieces of this size, or whenever the input has to be waited for.
@@ -58,7 +59,7 @@ pub fn run(arguments: &VerdictArguments) -> Result<(), Failure> {
     let mut lines = Lines::new(input);
     let mut answer = Answer { terminal: Terminal::stdout(), text: String::new() };
     let mut table = Table::default();
-    while let Some(line) = lines.next().map_err(|error| unreadable(path, &error))? {
+    while let Some(line) = lines.read().map_err(|error| unreadable(path, &error))? {
         let unused = replay.absorb(line::read(line));
         match arguments.output {
             _ if arguments.summary => {}

@@ -66,6 +66,8 @@ pub const DEPLOYMENT: Kind = Kind::namespaced("apps", "v1", "Deployment", "deplo
 pub const CONTROLLER_REVISION: Kind = Kind::namespaced("apps", "v1", "ControllerRevision", "controllerrevisions");
 pub const SERVICE: Kind = Kind::namespaced("", "v1", "Service", "services");
 pub const POD: Kind = Kind::namespaced("", "v1", "Pod", "pods");
+/// Got by name only, and only in the controller's own namespace: see `providers`.
+pub const SECRET: Kind = Kind::namespaced("", "v1", "Secret", "secrets");
 pub const NAMESPACE: Kind = Kind::cluster("", "v1", "Namespace", "namespaces");
 pub const EVENT: Kind = Kind::namespaced("events.k8s.io", "v1", "Event", "events");
 pub const ENDPOINT_SLICE: Kind = Kind::namespaced("discovery.k8s.io", "v1", "EndpointSlice", "endpointslices");
@@ -73,6 +75,15 @@ pub const LEASE: Kind = Kind::namespaced("coordination.k8s.io", "v1", "Lease", "
 pub const HPA: Kind = Kind::namespaced("autoscaling", "v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers");
 pub const HTTP_ROUTE: Kind = Kind::namespaced("gateway.networking.k8s.io", "v1", "HTTPRoute", "httproutes");
 pub const GRPC_ROUTE: Kind = Kind::namespaced("gateway.networking.k8s.io", "v1", "GRPCRoute", "grpcroutes");
+
+pub const ADMISSION_POLICY: Kind =
+    Kind::cluster("admissionregistration.k8s.io", "v1", "ValidatingAdmissionPolicy", "validatingadmissionpolicies");
+pub const ADMISSION_BINDING: Kind = Kind::cluster(
+    "admissionregistration.k8s.io",
+    "v1",
+    "ValidatingAdmissionPolicyBinding",
+    "validatingadmissionpolicybindings",
+);
 
 pub const BACKEND_TLS_POLICY: Kind =
     Kind::optional("gateway.networking.k8s.io", "v1", "BackendTLSPolicy", "backendtlspolicies");

@@ -13,11 +13,11 @@ use std::{
 use futures::future::{AbortHandle, abortable};
 use tokio::sync::{Semaphore, watch};
 
-use super::{Evaluation, Key, Queue, Runtime, seconds};
+use super::{Evaluation, Key, Providers, Queue, Runtime, seconds};
 use crate::{
     api::{EvidenceRecord, MetricsProviderSpec, Reason, RolloutRunStatus, RunPhase},
     engine::EvidenceView,
-    measure::{Order, Prometheus, Provider, evaluate},
+    measure::{Order, Provider, evaluate},
     stats::Verdict,
 };
 
@@ -28,24 +28,6 @@ const LEAST_WAIT: Duration = Duration::from_millis(20);
 const ASK_AGAIN_SECONDS: i64 = 5;
 /// Evaluations of one provider at the same time.
 const PROVIDER_PLACES: usize = 8;
-
-/// Opens metrics servers.
-pub trait Providers: Send + Sync {
-    /// A metrics server to ask, or why it cannot be asked.
-    fn open(&self, spec: &MetricsProviderSpec) -> Result<Box<dyn Provider>, String>;
-}
-
-/// Metrics servers as their specs say.
-pub struct Servers;
-
-impl Providers for Servers {
-    fn open(&self, spec: &MetricsProviderSpec) -> Result<Box<dyn Provider>, String> {
-        match Prometheus::new(spec) {
-            Ok(server) => Ok(Box::new(server)),
-            Err(error) => Err(error.to_string()),
-        }
-    }
-}
 
 /// The newest evidence of a Rollout's run.
 #[derive(Clone, Debug)]
@@ -77,7 +59,7 @@ struct Job {
     order: Order,
     /// RFC 3339 of the moment the weight was accepted everywhere; None: it is being changed.
     settled: Option<i64>,
-    provider: Result<MetricsProviderSpec, String>,
+    provider: Result<(String, MetricsProviderSpec), String>,
     places: Arc<Semaphore>,
 }
 
@@ -149,7 +131,7 @@ impl Evaluators {
                 ..order
             },
             settled,
-            provider: provider.map(|(_, spec)| spec),
+            provider,
             places,
         }
     }
@@ -201,7 +183,7 @@ impl Judge {
             if let Some(look) = Look::due(&order, now, last) {
                 // Own evidence is newer than what the record has: the record is written now and then only.
                 order.previous = previous.as_ref().map(|view| view.record.clone()).or(order.previous);
-                let view = match self.asked(&mut provider, spec) {
+                let view = match self.asked(&mut provider, spec, &order.namespace) {
                     Ok(provider) => {
                         // A closed semaphore does not occur; without a place there is nothing to ask.
                         let Ok(_place) = places.acquire().await else { return };
@@ -233,12 +215,15 @@ impl Judge {
     fn asked<'p>(
         &self,
         provider: &'p mut Option<Opened>,
-        spec: Result<MetricsProviderSpec, String>,
+        named: Result<(String, MetricsProviderSpec), String>,
+        namespace: &str,
     ) -> Result<&'p dyn Provider, String> {
-        let spec = spec?;
-        if provider.as_ref().is_none_or(|(known, _)| *known != spec) {
-            let built = self.providers.open(&spec);
-            *provider = Some((spec, built.map_err(|error| format!("the MetricsProvider cannot be used: {error}"))));
+        let named = named?;
+        if provider.as_ref().is_none_or(|(known, _)| *known != named) {
+            let (name, spec) = &named;
+            let built = self.providers.open(name, spec, namespace);
+            let built = built.map_err(|error| format!("MetricsProvider {name} cannot be used: {error}"));
+            *provider = Some((named, built));
         }
         match provider {
             Some((_, Ok(built))) => Ok(&**built),
@@ -248,8 +233,8 @@ impl Judge {
     }
 }
 
-/// A provider as its spec was when it was opened.
-type Opened = (MetricsProviderSpec, Result<Box<dyn Provider>, String>);
+/// A provider as its name and spec were when it was opened.
+type Opened = ((String, MetricsProviderSpec), Result<Arc<dyn Provider>, String>);
 
 /// When the metrics server was last asked, and for what.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

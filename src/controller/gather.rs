@@ -9,12 +9,13 @@ use futures::future::join_all;
 use serde_json::Value;
 
 use super::{
-    ACTION, ANALYSIS_TEMPLATE, BACKEND_TLS_POLICY, BACKEND_TLS_POLICY_V1ALPHA3, CLUSTER_ANALYSIS_TEMPLATE,
-    CONTROLLER_REVISION, Cluster, ClusterError, DEPLOYMENT, ENDPOINT_SLICE, GRPC_ROUTE, HPA, HTTP_ROUTE, Kind,
-    METRICS_PROVIDER, NAMESPACE, POD, POLICIES, ROLLOUT, ROLLOUT_POLICY, RUN, SERVICE, SERVICE_NAME_LABEL,
+    ACTION, ADMISSION_BINDING, ADMISSION_POLICY, ANALYSIS_TEMPLATE, BACKEND_TLS_POLICY, BACKEND_TLS_POLICY_V1ALPHA3,
+    CLUSTER_ANALYSIS_TEMPLATE, CONTROLLER_REVISION, Cluster, ClusterError, DEPLOYMENT, ENDPOINT_SLICE, GRPC_ROUTE, HPA,
+    HTTP_ROUTE, Kind, METRICS_PROVIDER, NAMESPACE, POD, POLICIES, ROLLOUT, ROLLOUT_POLICY, RUN, SERVICE,
+    SERVICE_NAME_LABEL, unconsumed,
 };
 use crate::{
-    api::ROLLOUT_LABEL,
+    api::{ACTIONS_POLICY, ROLLOUT_LABEL},
     traffic::marks,
     workload::object::{self, items, text},
 };
@@ -37,6 +38,9 @@ pub struct Gathered {
     pub namespace: Read<Option<Value>>,
     pub runs: Vec<Value>,
     pub actions: Read<Vec<Value>>,
+    /// Read only while an action waits: what vouches for its author, and the binding that puts it in force.
+    pub actions_policy: Read<Option<Value>>,
+    pub actions_binding: Read<Option<Value>>,
     pub records: Read<Vec<Value>>,
     /// The revisions' Deployments.
     pub deployments: Read<Vec<Value>>,
@@ -83,12 +87,7 @@ pub async fn gather(cluster: &dyn Cluster, rollout: Value) -> Read<Gathered> {
         cluster.list(METRICS_PROVIDER, "", ""),
         cluster.list(ROLLOUT_POLICY, "", ""),
     );
-    let source = async {
-        match source {
-            Some(name) => Some(cluster.get(DEPLOYMENT, ns, name).await),
-            None => None,
-        }
-    };
+    let source = get_named(cluster, DEPLOYMENT, ns, source);
     let ((records, deployments, own_services, runs), (actions, rollouts, hpas, providers, guardrails), source) =
         futures::join!(own, others, source);
     let runs = runs?;
@@ -109,12 +108,19 @@ pub async fn gather(cluster: &dyn Cluster, rollout: Value) -> Read<Gathered> {
     let users = objects.values().flatten().flatten().flat_map(marks);
     let users = users.filter(|run| !known.contains(run)).map(|run| (RUN, run.to_owned())).collect();
     let strangers = strangers(&slices, &pods, &source_pods, &named_services(spec, &runs));
-    let (other_runs, foreign_pods) = futures::join!(get_all(cluster, ns, users), get_all(cluster, ns, strangers));
-    let foreign_pods = foreign_pods.into_values().flatten().flatten().collect();
+    let waits = actions.as_ref().is_ok_and(|all| !unconsumed(all, object::name(&rollout)).is_empty());
+    let (other_runs, foreign_pods, actions_policy, actions_binding) = futures::join!(
+        get_all(cluster, ns, users),
+        get_all(cluster, ns, strangers),
+        get_if(waits, cluster, ADMISSION_POLICY, ACTIONS_POLICY),
+        get_if(waits, cluster, ADMISSION_BINDING, ACTIONS_POLICY),
+    );
     Ok(Gathered {
         namespace,
         runs,
         actions,
+        actions_policy,
+        actions_binding,
         records,
         deployments,
         own_services,
@@ -129,9 +135,21 @@ pub async fn gather(cluster: &dyn Cluster, rollout: Value) -> Read<Gathered> {
         objects,
         policies,
         other_runs,
-        foreign_pods,
+        foreign_pods: foreign_pods.into_values().flatten().flatten().collect(),
         rollout,
     })
+}
+
+async fn get_named(
+    cluster: &dyn Cluster,
+    kind: Kind,
+    namespace: &str,
+    name: Option<&str>,
+) -> Option<Read<Option<Value>>> {
+    match name {
+        Some(name) => Some(cluster.get(kind, namespace, name).await),
+        None => None,
+    }
 }
 
 /// Policies are followed to the Services of revisions, which only a managed route needs.

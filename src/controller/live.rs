@@ -1,7 +1,8 @@
 //! `Cluster` by the API server: raw documents over kube's client.
 //!
-//! It deliberately does not retry: kube's own policy would repeat a write for minutes, and a write that timed out has an
-//! unknown result that only a new look can tell. It keeps no cache: reads without a resourceVersion are consistent.
+//! It deliberately does not retry a write: kube's own policy would repeat it for minutes, and a write that timed out has an
+//! unknown result that only a new look can tell. A read is tried again within the limit of one request. It keeps no cache:
+//! reads without a resourceVersion are consistent.
 //! All that it remembers is which optional kinds are not served.
 
 use std::{
@@ -19,10 +20,10 @@ use kube::{
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::{Cluster, ClusterError, Kind, Metrics, Patch, Unserved, WriteSite};
+use super::{Cluster, ClusterError, Kind, Metrics, Patch, Unserved, WriteSite, retry};
 use crate::api::FIELD_MANAGER;
 
-/// Limit for one request. Longer, and one stuck connection holds a Rollout's abort back; shorter, and a slow admission
+/// Limit for one request, or for one read with all its attempts. Longer, and one stuck connection holds a Rollout's abort back; shorter, and a slow admission
 /// webhook makes the results of writes unknown without need.
 const REQUEST_LIMIT: Duration = Duration::from_secs(5);
 
@@ -41,6 +42,15 @@ enum Answer {
     Lost(String),
 }
 
+impl Answer {
+    const fn code(&self) -> Option<u16> {
+        match self {
+            Self::Said(status) => Some(status.code),
+            Self::Lost(_) => None,
+        }
+    }
+}
+
 impl Live {
     /// A cluster that never repeats a request by itself.
     pub fn new(config: Config, metrics: Arc<Metrics>) -> Result<Self, kube::Error> {
@@ -56,13 +66,34 @@ impl Live {
     async fn send<T: DeserializeOwned>(
         &self,
         request: Result<http::Request<Vec<u8>>, RequestError>,
+        limit: Duration,
     ) -> Result<T, Answer> {
         let request = request.map_err(|error| Answer::Lost(error.to_string()))?;
-        match tokio::time::timeout(self.limit, self.client.request(request)).await {
+        match tokio::time::timeout(limit, self.client.request(request)).await {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(kube::Error::Api(status))) => Err(Answer::Said(status)),
             Ok(Err(error)) => Err(Answer::Lost(chain(&error))),
             Err(_) => Err(Answer::Lost(format!("no answer within {} s", self.limit.as_secs()))),
+        }
+    }
+
+    async fn read<T: DeserializeOwned>(
+        &self,
+        request: impl Fn() -> Result<http::Request<Vec<u8>>, RequestError> + Send + Sync,
+    ) -> Result<T, Answer> {
+        let begin = Instant::now();
+        let left = || self.limit.saturating_sub(begin.elapsed());
+        let mut failed = 0;
+        loop {
+            let answer = match self.send(request(), left()).await {
+                Ok(found) => return Ok(found),
+                Err(answer) => answer,
+            };
+            failed += 1;
+            match retry::pause(answer.code(), failed).filter(|pause| *pause < left()) {
+                Some(pause) => tokio::time::sleep(pause).await,
+                None => return Err(answer),
+            }
         }
     }
 
@@ -73,7 +104,7 @@ impl Live {
         object: String,
         request: Result<http::Request<Vec<u8>>, RequestError>,
     ) -> Result<Value, ClusterError> {
-        let answer = self.send(request).await.map_err(|answer| write_error(object, answer));
+        let answer = self.send(request, self.limit).await.map_err(|answer| write_error(object, answer));
         self.metrics.api_write(kind.kind, verb, answer.is_err());
         answer
     }
@@ -82,7 +113,7 @@ impl Live {
 #[async_trait]
 impl Cluster for Live {
     async fn get(&self, kind: Kind, namespace: &str, name: &str) -> Result<Option<Value>, ClusterError> {
-        match self.send(Request::new(path(kind, namespace)).get(name, &GetParams::default())).await {
+        match self.read(|| Request::new(path(kind, namespace)).get(name, &GetParams::default())).await {
             Ok(document) => Ok(Some(document)),
             Err(Answer::Said(status)) if names_absent_object(&status) => Ok(None),
             Err(answer) => Err(read_error(kind.named(namespace, name), answer)),
@@ -94,7 +125,7 @@ impl Cluster for Live {
             return Ok(Vec::new());
         }
         let params = if selector.is_empty() { ListParams::default() } else { ListParams::default().labels(selector) };
-        match self.send::<Value>(Request::new(path(kind, namespace)).list(&params)).await {
+        match self.read::<Value>(|| Request::new(path(kind, namespace)).list(&params)).await {
             Ok(mut list) => match list.get_mut("items").map(Value::take) {
                 Some(Value::Array(items)) => Ok(items.into_iter().map(|item| typed(kind, item)).collect()),
                 _ => Err(read_error(kind.named(namespace, ""), Answer::Lost("the answer is not a list".into()))),
@@ -120,7 +151,7 @@ impl Cluster for Live {
         let name = document.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default();
         let object = kind.named(namespace, name);
         if dry_run {
-            let answer = self.send(request.and_then(strict)).await;
+            let answer = self.send(request.and_then(strict), self.limit).await;
             return answer.map_err(|answer| write_error(object, answer));
         }
         self.write(kind, "create", object, request).await
@@ -263,11 +294,60 @@ fn chain(error: &dyn std::error::Error) -> String {
 mod tests {
     use super::*;
     use crate::controller::{METRICS_PROVIDER, ROLLOUT, SERVICE};
+    use std::sync::atomic::{AtomicUsize, Ordering};
 
     fn status(code: u16, reason: &str, name: &str) -> Answer {
         let details = json!({"name": name, "kind": "services"});
         let status = json!({"status": "Failure", "code": code, "reason": reason, "message": "m", "details": details});
         serde_json::from_value(status).map_or_else(|error| Answer::Lost(error.to_string()), Answer::Said)
+    }
+
+    /// An API server that gives these answers one after the other, and then a Service; how often it was asked.
+    fn answering(codes: Vec<u16>) -> (Live, Arc<AtomicUsize>) {
+        let asked = Arc::new(AtomicUsize::new(0));
+        let counted = asked.clone();
+        let answer = move || {
+            let code = codes.get(counted.fetch_add(1, Ordering::SeqCst)).copied().unwrap_or(200);
+            let body = if code == 200 { json!({"metadata": {"name": "a"}}) } else { refusal(code) };
+            let code = http::StatusCode::from_u16(code).unwrap();
+            async move { (code, body.to_string()) }
+        };
+        let client = Client::new(axum::Router::new().fallback(answer), "shop");
+        (Live { client, limit: REQUEST_LIMIT, metrics: Arc::default(), unserved: Arc::default() }, asked)
+    }
+
+    fn refusal(code: u16) -> Value {
+        json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": code, "reason": "", "message": "m"})
+    }
+
+    #[tokio::test]
+    async fn a_read_that_fails_is_tried_again_and_no_more_than_twice() {
+        let unavailable = || ClusterError::Unavailable { object: "Service shop/a".into(), message: "m".into() };
+        for (codes, expected, asks) in [
+            (vec![503], Ok(true), 2),
+            (vec![504, 500], Ok(true), 3),
+            (vec![503, 503, 503], Err(unavailable()), 3),
+            (vec![403], Err(unavailable()), 1),
+        ] {
+            let (live, asked) = answering(codes.clone());
+            let found = live.get(SERVICE, "shop", "a").await.map(|found| found.is_some());
+            assert_eq!((found, asked.load(Ordering::SeqCst)), (expected, asks), "{codes:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_write_that_fails_is_never_tried_again() {
+        let document = json!({"metadata": {"name": "a"}});
+        for code in [500, 503, 504] {
+            let (live, asked) = answering(vec![code; 4]);
+            let dry = live.create(WriteSite::DryRun, SERVICE, "shop", &document, true).await;
+            let made = live.create(WriteSite::ServiceApply, SERVICE, "shop", &document, false).await;
+            let patch = Patch::Merge(document.clone());
+            let patched = live.patch(WriteSite::Pin, SERVICE, "shop", "a", "", &patch).await;
+            let deleted = live.delete(WriteSite::ServiceDelete, SERVICE, "shop", "a", "u").await;
+            assert!([dry, made, patched].iter().all(Result::is_err) && deleted.is_err(), "{code}");
+            assert_eq!(asked.load(Ordering::SeqCst), 4, "one request each");
+        }
     }
 
     #[test]
@@ -313,11 +393,9 @@ mod tests {
 
     #[test]
     fn a_dry_run_is_strict() {
-        let params = PostParams { dry_run: true, field_manager: None };
-        let request = Request::new("/api/v1/pods").create(&params, Vec::new()).and_then(strict);
-        assert_eq!(
-            request.map(|request| request.uri().to_string()).unwrap(),
-            "/api/v1/pods?&dryRun=All&fieldValidation=Strict"
-        );
+        let request =
+            Request::new("/api/v1/pods").create(&PostParams { dry_run: true, field_manager: None }, Vec::new());
+        let uri = request.and_then(strict).unwrap().uri().to_string();
+        assert_eq!(uri, "/api/v1/pods?&dryRun=All&fieldValidation=Strict");
     }
 }

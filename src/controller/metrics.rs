@@ -50,6 +50,7 @@ pub struct Metrics {
     transitions: Family<Labels, Counter>,
     actions: Family<Labels, Counter>,
     events_dropped: Counter,
+    notifications: Family<Labels, Counter>,
     watch_errors: Family<Labels, Counter>,
     leader: Gauge,
 }
@@ -70,6 +71,7 @@ impl Default for Metrics {
             transitions: Family::default(),
             actions: Family::default(),
             events_dropped: Counter::default(),
+            notifications: Family::default(),
             watch_errors: Family::default(),
             leader: Gauge::default(),
         };
@@ -91,9 +93,14 @@ impl Metrics {
         registry.register("api_writes", "Writes to the API server", api_writes.clone());
         registry.register("laws_broken", "Decisions withheld because a law forbids them", laws_broken.clone());
         registry.register("transitions", "Transitions of Rollouts, by reason", transitions.clone());
-        let Self { registry, actions, events_dropped, watch_errors, leader, .. } = self;
+        let Self { registry, actions, events_dropped, notifications, watch_errors, leader, .. } = self;
         registry.register("actions", "RolloutActions that were answered, by outcome", actions.clone());
         registry.register("events_dropped", "Events not written for lack of room or an answer", events_dropped.clone());
+        registry.register(
+            "notifications",
+            "Notifications by receiver: ok, failed (a try), lost",
+            notifications.clone(),
+        );
         registry.register("watch_errors", "Errors of watches, by kind", watch_errors.clone());
         registry.register("leader", "1 if this process leads, and so writes", leader.clone());
     }
@@ -135,6 +142,12 @@ impl Metrics {
 
     pub fn event_dropped(&self) {
         self.events_dropped.inc();
+    }
+
+    /// `result` is ok, failed (a try) or lost (given up).
+    pub fn notification(&self, receiver: &str, result: &'static str) {
+        let labels = vec![("receiver", receiver.into()), ("result", result.into())];
+        self.notifications.get_or_create(&labels).inc();
     }
 
     pub fn watch_error(&self, kind: &str) {

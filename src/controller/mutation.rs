@@ -13,6 +13,13 @@ pub struct Mutation {
     pub world: fn(&mut World),
     /// What is decided wrongly.
     pub decision: fn(&World, &mut Decision),
+    /// A process whose lease has run out writes on.
+    pub outlives_lease: bool,
+}
+
+impl Mutation {
+    /// Nothing is wrong.
+    pub const NONE: Self = Self { world: |_| {}, decision: |_, _| {}, outlives_lease: false };
 }
 
 thread_local! {
@@ -29,6 +36,10 @@ pub fn set(mutation: Option<Mutation>) {
 /// The first law for which this thread's passes would have withheld their writes since a mutation was set.
 pub fn withheld() -> Option<&'static str> {
     WITHHELD.with_borrow(|law| *law)
+}
+
+pub(super) fn outlives_lease() -> bool {
+    ACTIVE.get().is_some_and(|mutation| mutation.outlives_lease)
 }
 
 pub(super) fn of_world(world: &mut World) {

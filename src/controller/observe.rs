@@ -5,6 +5,7 @@
 
 mod actions;
 mod analysis;
+mod authors;
 mod guardrails;
 mod order;
 mod policies;

@@ -10,8 +10,8 @@ use serde_json::Value;
 use super::mutation;
 use super::{
     ABORT_PATIENCE, Cluster, ClusterError, Documents, Evaluation, Evaluators, Events, Fenced, Key, Leadership,
-    Memories, Memory, Metrics, Moment, Observation, Outcome, Pace, ROLLOUT, Runtime, Site, WriteSite, dry_run, gather,
-    may_act, observe, open_run, refuse_orphans, report, settle, status_patch,
+    Memories, Memory, Metrics, Moment, Notifications, Observation, Outcome, Pace, ROLLOUT, Runtime, Site, WriteSite,
+    dry_run, gather, may_act, observe, open_run, refuse_orphans, report, settle, status_patch,
 };
 use crate::{
     engine::{Decision, RunWrite, World, decide, laws},
@@ -36,6 +36,7 @@ pub struct Shell {
     pub leadership: Arc<Leadership>,
     events: Events,
     evaluators: Evaluators,
+    notifications: Option<Notifications>,
     memories: Memories,
     pace: Pace,
 }
@@ -52,13 +53,21 @@ impl Shell {
     ) -> Self {
         let cluster = Arc::new(Fenced::new(cluster, leadership.clone()));
         let (memories, pace) = (Memories::default(), Pace::default());
-        Self { cluster, metrics, runtime, leadership, events, evaluators, memories, pace }
+        Self { cluster, metrics, runtime, leadership, events, evaluators, notifications: None, memories, pace }
+    }
+
+    /// Decisions are told to these receivers too.
+    pub fn telling(self, notifications: Option<Notifications>) -> Self {
+        Self { notifications, ..self }
     }
 
     fn forget(&self, key: &Key) {
         self.memories.take(key);
         self.evaluators.stop(key);
         self.metrics.forget(key);
+        if let Some(notifications) = &self.notifications {
+            notifications.forget(key);
+        }
     }
 }
 
@@ -102,6 +111,9 @@ async fn pass(shell: &Shell, key: &Key, rollout: Value, memory: &mut Memory, now
         Ok(true) => {}
         Ok(false) => return CONTESTED,
         Err(error) => return failed(shell, key, memory, "observe", &error),
+    }
+    if let Some(notifications) = &shell.notifications {
+        notifications.follow(key, &mut world, &documents, now);
     }
     ask_again(shell, &mut world, &documents, memory, now).await;
     #[cfg(feature = "mutants")]

@@ -11,9 +11,9 @@ use std::{
 };
 
 use super::{
-    ACTION, ANALYSIS_TEMPLATE, CLUSTER_ANALYSIS_TEMPLATE, CONTROLLER_REVISION, COPIED_POLICIES, DEPLOYMENT,
-    ENDPOINT_SLICE, HPA, Kind, LEASE, METRICS_PROVIDER, NAMESPACE, POD, POLICIES, ROLLOUT, ROLLOUT_POLICY, RUN,
-    SERVICE, WriteSite, route_kind, triggers,
+    ACTION, ADMISSION_BINDING, ADMISSION_POLICY, ANALYSIS_TEMPLATE, CLUSTER_ANALYSIS_TEMPLATE, CONTROLLER_REVISION,
+    COPIED_POLICIES, DEPLOYMENT, ENDPOINT_SLICE, HPA, Kind, LEASE, METRICS_PROVIDER, NAMESPACE, POD, POLICIES, ROLLOUT,
+    ROLLOUT_POLICY, RUN, SERVICE, WriteSite, route_kind, triggers,
 };
 use crate::traffic::ROUTERS;
 
@@ -53,7 +53,7 @@ pub struct Permission {
 }
 
 /// What passes read, besides routes and policies.
-const READS: [(Kind, &[Verb]); 15] = [
+const READS: [(Kind, &[Verb]); 17] = [
     (ROLLOUT, &[Verb::Get, Verb::List]),
     (RUN, &[Verb::Get, Verb::List]),
     (ACTION, &[Verb::List]),
@@ -61,6 +61,8 @@ const READS: [(Kind, &[Verb]); 15] = [
     (CLUSTER_ANALYSIS_TEMPLATE, &[Verb::Get]),
     (METRICS_PROVIDER, &[Verb::List]),
     (ROLLOUT_POLICY, &[Verb::List]),
+    (ADMISSION_POLICY, &[Verb::Get]),
+    (ADMISSION_BINDING, &[Verb::Get]),
     (DEPLOYMENT, &[Verb::Get, Verb::List]),
     (CONTROLLER_REVISION, &[Verb::Get, Verb::List]),
     (SERVICE, &[Verb::Get, Verb::List]),

@@ -13,8 +13,9 @@ use tokio::{
 };
 
 use super::{
-    Elector, Evaluators, Events, Health, Index, LEASE_REQUEST_LIMIT, Leadership, Live, Lost, Machine, Metrics, Place,
-    Queue, Runtime, Servers, Shell, Triggers, WORKERS, identity, on_duty, serve::serve,
+    Elector, Evaluators, Events, Health, Index, LEASE_REQUEST_LIMIT, Leadership, Live, Lost, Machine, Metrics,
+    Notifications, NotificationsError, Place, Queue, Runtime, Servers, Shell, Triggers, WORKERS, identity, on_duty,
+    serve::serve,
 };
 
 /// How the controller is started.
@@ -30,6 +31,8 @@ pub struct Args {
     pub lease: Option<Place>,
     /// Address for metrics and probes.
     pub listen: SocketAddr,
+    /// Receivers that decisions are told to; None: nobody outside the cluster.
+    pub notifications_file: Option<PathBuf>,
     /// Log in JSON.
     pub json_log: bool,
     /// What is logged: a level or a filter.
@@ -46,6 +49,8 @@ pub enum RunError {
     Client(#[from] kube::Error),
     #[error("failed to listen on {address}")]
     Listen { address: SocketAddr, source: std::io::Error },
+    #[error(transparent)]
+    Notifications(#[from] NotificationsError),
     #[error("failed to await signals")]
     Signal(#[from] std::io::Error),
     #[error(transparent)]
@@ -74,8 +79,12 @@ pub async fn run(args: Args) -> Result<(), RunError> {
     };
     let cluster = Arc::new(Live::new(config.clone(), metrics.clone())?);
     let (events, outbox) = Events::new(metrics.clone());
-    let evaluators = Evaluators::new(queue.clone(), runtime.clone(), Arc::new(Servers));
-    let shell = Arc::new(Shell::new(cluster, metrics.clone(), events, evaluators, runtime, leadership));
+    let servers = Servers::new(cluster.clone(), &config.default_namespace);
+    let evaluators = Evaluators::new(queue.clone(), runtime.clone(), Arc::new(servers));
+    let file = args.notifications_file.as_deref();
+    let notifications = file.map(|file| Notifications::read(file, &runtime, &metrics)).transpose()?;
+    let shell = Shell::new(cluster, metrics.clone(), events, evaluators, runtime, leadership).telling(notifications);
+    let shell = Arc::new(shell);
 
     let listener =
         TcpListener::bind(args.listen).await.map_err(|source| RunError::Listen { address: args.listen, source })?;

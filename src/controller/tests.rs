@@ -2,6 +2,8 @@
 
 mod baseline;
 mod leaders;
+mod notifications;
+mod orphans;
 mod policies;
 
 use std::{
@@ -9,8 +11,6 @@ use std::{
     sync::Arc,
     time::Duration,
 };
-
-use serde_json::{Value, json};
 
 use super::{
     ACTION, ClusterError, DEPLOYMENT, Documents, Evaluators, Events, HTTP_ROUTE, Key, Machine, Memory, Metrics, Moment,
@@ -22,8 +22,7 @@ use crate::{
     engine::{Action, Broken, Decision, RouteEdit, RunWrite, Seen, World},
     traffic::router,
 };
-
-mod orphans;
+use serde_json::{Value, json};
 
 const EPOCH: i64 = 1;
 
@@ -362,7 +361,8 @@ fn shell(fake: &Arc<Fake>) -> Shell {
     let metrics = Arc::new(Metrics::default());
     let (events, _) = Events::new(metrics.clone());
     let runtime: Arc<dyn Runtime> = Arc::new(Machine::default());
-    let evaluators = Evaluators::new(Arc::new(Queue::new(runtime.clone())), runtime.clone(), Arc::new(Servers));
+    let servers = Arc::new(Servers::new(fake.clone(), "tidegate-system"));
+    let evaluators = Evaluators::new(Arc::new(Queue::new(runtime.clone())), runtime.clone(), servers);
     let leadership = Arc::new(super::Leadership::alone(runtime.clone()));
     Shell::new(fake.clone(), metrics, events, evaluators, runtime, leadership)
 }

@@ -20,7 +20,7 @@ use tokio::task::JoinSet;
 use super::{
     ACTION, ANALYSIS_TEMPLATE, CLUSTER_ANALYSIS_TEMPLATE, CONTROLLER_REVISION, DEBOUNCE, DEPLOYMENT, ENDPOINT_SLICE,
     GRPC_ROUTE, HTTP_ROUTE, Health, Index, Key, Kind, METRICS_PROVIDER, Metrics, POD, Queue, ROLLOUT, ROLLOUT_POLICY,
-    RUN, SERVICE,
+    RUN, SERVICE, relist::relisting,
 };
 use crate::api::ROLLOUT_LABEL;
 
@@ -178,7 +178,8 @@ impl Triggers {
             failing = event.is_err();
             futures::future::ready(event.ok())
         };
-        Box::pin(watcher(api, config).default_backoff().filter_map(said))
+        let events = relisting(move || watcher(api.clone(), config.clone()));
+        Box::pin(events.default_backoff().filter_map(said))
     }
 }
 

@@ -3,7 +3,7 @@
 //! It changes nothing but the run's own record.
 
 use super::{RevisionView, RouteState, RouteView, RunView, Seen, ServiceState, ServiceView, World, record};
-use crate::api::{Percent, PlanStep, Reason, RolloutRunSpec, RolloutRunStatus, RunOutcome, RunPhase, RunRoute};
+use crate::api::{Asked, Percent, PlanStep, Reason, RolloutRunSpec, RolloutRunStatus, RunOutcome, RunPhase, RunRoute};
 
 pub(super) struct Active<'w> {
     pub world: &'w World,
@@ -13,6 +13,8 @@ pub(super) struct Active<'w> {
     pub status: RolloutRunStatus,
     /// N: pods at full capacity.
     pub full: u32,
+    /// The action that the next transition carries out.
+    pub asked: Option<Asked>,
     /// There was a transition in this pass.
     pub moved: bool,
     /// The run ended in this pass.
@@ -46,7 +48,7 @@ impl<'w> Active<'w> {
         }
         .or(stable.map(|deployment| deployment.desired))
         .unwrap_or(1);
-        Self { world, name: &run.name, spec: &run.spec, status, full, moved: false, ended: false }
+        Self { world, name: &run.name, spec: &run.spec, status, full, asked: None, moved: false, ended: false }
     }
 
     pub fn routed(&self) -> bool {
@@ -239,7 +241,7 @@ impl<'w> Active<'w> {
     /// A transition: it is recorded with its sentence before anything is done about it.
     pub fn transition(&mut self, reason: Reason, message: impl Into<String>) {
         let message = message.into();
-        record::transition(&mut self.status, &self.world.now, reason, &message);
+        record::transition(&mut self.status, &self.world.now, reason, &message, self.asked.take());
         self.moved = true;
     }
 

@@ -2,7 +2,7 @@
 
 use super::{
     Action, Decision, Draft, RunView, RunWrite, World, active::Active, project::Situation, project::last_proven,
-    records, rest, restore, retire, seal, start, stepping,
+    record, records, rest, restore, retire, seal, start, stepping,
 };
 use crate::api::{Phase, Reason, RolloutRunStatus, RunOutcome, RunPhase, is_run_of, recorded_as, revision_of_run};
 
@@ -70,6 +70,7 @@ fn active(world: &World, draft: &mut Draft, run: &RunView, recorded: bool) -> Si
     }
     if let Some(evidence) = &world.evidence {
         state.status.evidence = Some(evidence.record.clone());
+        record::fit(&mut state.status);
     }
     records::keep(&state, draft);
     let situation = match state.status.phase {
@@ -107,6 +108,7 @@ fn begin(state: &mut Active) {
     let started = state.tested().any(|(_, revision)| state.has_pods(revision));
     if !started && !marks.any(|mark| mark == state.name) {
         let message = format!("from revision {} to {}", state.spec.stable, state.spec.canary);
+        state.asked = state.spec.requested_by.clone();
         return state.transition(Reason::Preparing, message);
     }
     if last_proven(world).is_some_and(|(revision, _)| *revision == state.spec.canary) {

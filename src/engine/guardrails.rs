@@ -116,7 +116,7 @@ impl Guardrails {
         }
         let freeze = self.freeze(None).ok_or("no freeze window is open")?;
         let (author, reason, until) = (action.author.clone(), action.reason.clone(), freeze.ends.clone());
-        Ok(FreezeOverride { author, reason, until })
+        Ok(FreezeOverride { author, verified: action.verified, reason, until })
     }
 }
 

@@ -1,13 +1,17 @@
 //! RolloutActions: each is consumed once, is bound to what it was meant for, and gets a sentence that says what became of it.
 
-use super::{Action, ActionView, World, active::Active, contention, draft::Draft};
-use crate::api::{ActionOutcome, ActionType, Approval, Gate, Reason, RolloutRunStatus, RunOutcome, RunPhase};
+use super::{Action, ActionView, World, active::Active, contention, draft::Draft, record::cut};
+use crate::api::{
+    ActionOutcome, ActionType, Approval, Asked, Gate, Reason, RolloutRunSpec, RolloutRunStatus, RunOutcome, RunPhase,
+};
 
 /// Consumed actions that a record remembers: a crash between the record and the action's own status must not count twice.
 pub(super) const MAX_CONSUMED: usize = 32;
 /// Approvals kept for one step, and the bytes of their names.
 const MAX_APPROVALS: usize = 64;
-const MAX_APPROVAL_BYTES: usize = 7 * 1024;
+const MAX_APPROVAL_BYTES: usize = 4_608;
+/// Bytes of onBehalfOf that a record keeps.
+const MAX_ON_BEHALF_OF_BYTES: usize = 128;
 
 /// Abort comes before everything else that goes on.
 pub(super) fn abort(active: &mut Active, draft: &mut Draft) {
@@ -15,7 +19,7 @@ pub(super) fn abort(active: &mut Active, draft: &mut Draft) {
         action.kind == ActionType::Abort && !is_consumed(active, action) && misdirected(active, action).is_none()
     });
     if let Some(action) = action {
-        let message = format!("aborted by {}{}", action.author, because(action));
+        let message = format!("aborted by {}{}", who(action), because(action));
         consume(active, action);
         active.go_back(RunOutcome::Aborted, Reason::Aborted, message.clone());
         resolve(draft, action, Ok(message), Some(active.name));
@@ -106,7 +110,7 @@ fn find(world: &World, kind: ActionType) -> Option<&ActionView> {
 }
 
 fn started_by(world: &World, action: &ActionView) -> Option<String> {
-    let run = world.runs.iter().find(|run| run.spec.requested_by.as_deref() == Some(&action.name))?;
+    let run = world.runs.iter().find(|run| asked_for(&run.spec, action))?;
     Some(run.name.clone())
 }
 
@@ -120,12 +124,16 @@ pub(super) fn resolve(draft: &mut Draft, action: &ActionView, answer: Result<Str
 }
 
 fn is_consumed(active: &Active, action: &ActionView) -> bool {
-    active.status.consumed.contains(&action.uid) || active.spec.requested_by.as_deref() == Some(&action.name)
+    active.status.consumed.contains(&action.uid) || asked_for(active.spec, action)
+}
+
+fn asked_for(run: &RolloutRunSpec, action: &ActionView) -> bool {
+    run.requested_by.as_ref().is_some_and(|asked| asked.action == action.name)
 }
 
 /// A Retry is answered when the run that it started has been created.
 fn done_before(active: &Active, action: &ActionView) -> String {
-    if active.spec.requested_by.as_deref() == Some(&action.name) {
+    if asked_for(active.spec, action) {
         return format!("RolloutRun {} was started", active.name);
     }
     "done before".into()
@@ -135,6 +143,23 @@ fn consume(active: &mut Active, action: &ActionView) {
     active.status.consumed.push(action.uid.clone());
     let excess = active.status.consumed.len().saturating_sub(MAX_CONSUMED);
     active.status.consumed.drain(..excess);
+    active.asked = Some(asked(action));
+}
+
+/// The action as records keep it.
+pub(super) fn asked(action: &ActionView) -> Asked {
+    Asked {
+        kind: action.kind,
+        action: action.name.clone(),
+        author: action.author.clone(),
+        verified: action.verified,
+        on_behalf_of: action.on_behalf_of.as_deref().map(|other| cut(other, MAX_ON_BEHALF_OF_BYTES)),
+    }
+}
+
+/// The author, with what is not known about them.
+fn who(action: &ActionView) -> String {
+    asked(action).who()
 }
 
 fn because(action: &ActionView) -> String {
@@ -159,7 +184,7 @@ fn misdirected(active: &Active, action: &ActionView) -> Option<String> {
 }
 
 fn effect(active: &mut Active, action: &ActionView) -> Result<String, String> {
-    let who = format!("{}{}", action.author, because(action));
+    let who = format!("{}{}", who(action), because(action));
     match action.kind {
         ActionType::Promote if active.status.skip_bake => Err("the step is being promoted already".into()),
         ActionType::Promote => {
@@ -214,6 +239,9 @@ fn approve(active: &mut Active, action: &ActionView) -> Result<String, String> {
         let asked = action.gate.as_deref().unwrap_or("one that must be named");
         return Err(format!("step {} has no gate {asked}; {known}", active.status.step + 1));
     };
+    if let Some(why) = barred(active, action) {
+        return Err(why);
+    }
     if let Some(policy) = active.world.guardrails.excludes(&action.author) {
         return Err(format!(
             "approvals of {} do not count: RolloutPolicy {policy} excludes that account",
@@ -227,7 +255,12 @@ fn approve(active: &mut Active, action: &ActionView) -> Result<String, String> {
     if given.count() >= gate.approvals as usize {
         return Err(format!("gate {} has its {} approvals already", gate.name, gate.approvals));
     }
-    let approval = Approval { gate: gate.name.clone(), author: action.author.clone(), action: action.name.clone() };
+    let approval = Approval {
+        gate: gate.name.clone(),
+        author: action.author.clone(),
+        action: action.name.clone(),
+        verified: action.verified,
+    };
     if !has_room(&active.status.approvals, &approval) {
         let count = active.status.approvals.len();
         return Err(format!(
@@ -235,7 +268,20 @@ fn approve(active: &mut Active, action: &ActionView) -> Result<String, String> {
         ));
     }
     active.status.approvals.push(approval);
-    Ok(format!("gate {} is approved by {}{}", gate.name, action.author, because(action)))
+    Ok(format!("gate {} is approved by {}{}", gate.name, who(action), because(action)))
+}
+
+/// Why this author's approval does not count in this run, or nobody's does: a consent is another person's than the wish.
+fn barred(active: &Active, action: &ActionView) -> Option<String> {
+    let asked = active.spec.requested_by.as_ref().filter(|asked| asked.author == action.author);
+    if let Some(asked) = asked {
+        let (author, kind) = (&asked.author, asked.kind);
+        return Some(format!(
+            "{author} has asked for RolloutRun {} ({kind:?}): somebody else must approve it",
+            active.name
+        ));
+    }
+    active.status.skip_all.then(|| "the run is being promoted in full: no gate is asked any more".into())
 }
 
 /// An approval of this gate, by an account that no RolloutPolicy excludes.
@@ -245,7 +291,7 @@ pub(super) fn counts(active: &Active, approval: &Approval, gate: &Gate) -> bool 
 
 /// Whether the record of a step's approvals may grow by one.
 pub(super) fn has_room(approvals: &[Approval], one: &Approval) -> bool {
-    let bytes = |Approval { gate, author, action }: &Approval| gate.len() + author.len() + action.len();
+    let bytes = |Approval { gate, author, action, verified: _ }: &Approval| gate.len() + author.len() + action.len();
     let sum: usize = approvals.iter().chain([one]).map(bytes).sum();
     approvals.len() < MAX_APPROVALS && sum <= MAX_APPROVAL_BYTES
 }

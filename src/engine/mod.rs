@@ -4,6 +4,7 @@
 
 mod active;
 mod adopt;
+pub mod chain;
 mod contention;
 mod course;
 mod decide;

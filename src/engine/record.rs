@@ -2,13 +2,15 @@
 //!
 //! It decides nothing.
 
-use sha2::{Digest, Sha256};
-
-use crate::api::{DecisionEntry, Percent, Reason, RolloutRunStatus};
+use super::chain;
+use crate::{
+    api::{Asked, DecisionEntry, Percent, Reason, RolloutRunStatus, Standing},
+    stats::marks,
+};
 
 /// Decisions kept in a record.
 pub const MAX_DECISIONS: usize = 64;
-/// What the evidence of 12 metrics needs, in bytes, three of them at 12 boundaries: 46 KiB to go on, and some windows for a
+/// What the evidence of 12 metrics needs, in bytes, three of them at 12 boundaries: 47 KiB to go on, and a few windows for a
 /// replay. What is left of a status has room for a few decisions when approvals and resets are as many as they can be.
 pub const MAX_EVIDENCE_BYTES: usize = 48 * 1024;
 /// All of a status: it is written with each transition, and etcd keeps every version for a while.
@@ -18,19 +20,32 @@ pub const MAX_SPEC_BYTES: usize = 32 * 1024;
 /// Longest sentence of a decision in bytes.
 pub const MAX_MESSAGE_BYTES: usize = 512;
 
-/// Records a transition: raises `seq`, and logs the sentence.
-pub fn transition(status: &mut RolloutRunStatus, now: &str, reason: Reason, message: &str) {
+/// Records a transition: raises `seq`, and logs the sentence, chained to the one before.
+pub fn transition(status: &mut RolloutRunStatus, now: &str, reason: Reason, message: &str, asked: Option<Asked>) {
     status.seq += 1;
     status.since = Some(now.to_owned());
     status.reason = Some(reason);
     status.message = shorten(message);
+    let log = &status.decisions;
+    let before = log.entries.last();
     let entry = DecisionEntry {
         seq: status.seq,
+        epoch: status.epoch,
         at: now.to_owned(),
+        from: before.map(|DecisionEntry { phase, step, weight, .. }| Standing {
+            phase: *phase,
+            step: *step,
+            weight: *weight,
+        }),
+        phase: status.phase,
         step: status.step,
         weight: status.weight,
         reason,
         message: status.message.clone(),
+        asked,
+        evidence: status.evidence.as_ref().map(chain::hash_of),
+        folds: status.evidence.as_ref().and_then(marks),
+        previous: before.map(chain::hash_of),
     };
     append(status, entry);
 }
@@ -41,33 +56,36 @@ pub fn close(status: &mut RolloutRunStatus, now: &str) {
     status.since = Some(now.to_owned());
 }
 
-/// Appends a decision; the oldest beyond the limits goes into the digest, which chains over all that were dropped. What else
-/// stands in a record is needed to go on, so it is the log that gives way to it.
+/// Appends a decision; the oldest beyond the limits leave only their hash.
 fn append(status: &mut RolloutRunStatus, entry: DecisionEntry) {
+    status.decisions.head = chain::hash_of(&entry);
     status.decisions.entries.push(entry);
-    let evidence = status.evidence.take();
-    let bytes = |status: &RolloutRunStatus| serde_json::to_string(status).map_or(0, |text| text.len());
-    while status.decisions.entries.len() > MAX_DECISIONS
-        || status.decisions.entries.len() > 1 && bytes(status) > MAX_STATUS_BYTES - MAX_EVIDENCE_BYTES
-    {
-        let log = &mut status.decisions;
-        let dropped = log.entries.remove(0);
-        let mut hash = Sha256::new();
-        hash.update(log.digest.as_bytes());
-        hash.update(serde_json::to_vec(&dropped).unwrap_or_default());
-        log.digest = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
-        log.dropped += 1;
+    while status.decisions.entries.len() > MAX_DECISIONS {
+        chain::drop_oldest(&mut status.decisions);
     }
-    status.evidence = evidence;
+    fit(status);
 }
 
-/// Cuts a sentence at a character boundary.
-pub fn shorten(message: &str) -> String {
-    if message.len() <= MAX_MESSAGE_BYTES {
-        return message.to_owned();
+/// Keeps the status within its bound. What else stands in it is needed to go on, so it is the log that gives way.
+pub fn fit(status: &mut RolloutRunStatus) {
+    let bytes = |status: &RolloutRunStatus| serde_json::to_string(status).map_or(0, |text| text.len());
+    while status.decisions.entries.len() > 1 && bytes(status) > MAX_STATUS_BYTES {
+        chain::drop_oldest(&mut status.decisions);
     }
-    let end = (0..=MAX_MESSAGE_BYTES - 3).rev().find(|&end| message.is_char_boundary(end)).unwrap_or(0);
-    format!("{}...", &message[..end])
+}
+
+/// Cuts a sentence to what a decision keeps of it.
+pub fn shorten(message: &str) -> String {
+    cut(message, MAX_MESSAGE_BYTES)
+}
+
+/// Cuts a text at a character boundary.
+pub fn cut(text: &str, most: usize) -> String {
+    if text.len() <= most {
+        return text.to_owned();
+    }
+    let end = (0..=most - 3).rev().find(|&end| text.is_char_boundary(end)).unwrap_or(0);
+    format!("{}...", &text[..end])
 }
 
 /// The smallest of 100, 1,000, 10,000 and 100,000 in which each of these shares is a whole number. Small, because some
@@ -93,7 +111,7 @@ const fn smallest_total(share: Percent) -> u32 {
 mod tests {
     use super::*;
     use crate::{
-        api::{Approval, EvidenceRecord, Reset},
+        api::{ActionType, Approval, EvidenceRecord, MetricRecord, Reset},
         engine::{
             contention::MAX_RESETS,
             intent::{MAX_CONSUMED, has_room},
@@ -106,22 +124,36 @@ mod tests {
     fn the_log_is_bounded_and_its_digest_depends_on_what_was_dropped() {
         let mut status = RolloutRunStatus::default();
         for _ in 0..MAX_DECISIONS {
-            transition(&mut status, "2026-01-01T00:00:00Z", Reason::Baking, "x");
+            transition(&mut status, "2026-01-01T00:00:00Z", Reason::Baking, "x", None);
         }
         assert_eq!((status.decisions.dropped, status.decisions.digest.as_str()), (0, ""));
-        transition(&mut status, "2026-01-01T00:00:00Z", Reason::Baking, &"é".repeat(600));
+        transition(&mut status, "2026-01-01T00:00:00Z", Reason::Baking, &"é".repeat(600), None);
         let first = status.decisions.digest.clone();
         assert_eq!((status.decisions.entries.len(), status.decisions.dropped, first.len()), (MAX_DECISIONS, 1, 64));
         assert!(status.message.len() <= MAX_MESSAGE_BYTES);
-        transition(&mut status, "2026-01-01T00:00:01Z", Reason::Baking, "y");
+        transition(&mut status, "2026-01-01T00:00:01Z", Reason::Baking, "y", None);
         assert_ne!(status.decisions.digest, first);
+    }
+
+    #[test]
+    fn a_decision_says_on_which_folds_it_rests() {
+        let fold = serde_json::json!({"comparison": {"fail": ".P/AAAAAAAAA", "pass": ".P/AAAAAAAAA"}});
+        let metric = MetricRecord { windows_used: 7, fold: Some(fold), ..MetricRecord::default() };
+        let mut status = RolloutRunStatus::default();
+        transition(&mut status, AT, Reason::Baking, "x", None);
+        let metrics = [("errors".to_owned(), metric)].into();
+        status.evidence = Some(EvidenceRecord { metrics, ..EvidenceRecord::default() });
+        transition(&mut status, AT, Reason::Baking, "y", None);
+        let [first, second] = status.decisions.entries.as_slice() else { panic!("{status:?}") };
+        assert_eq!((&first.folds, &second.folds), (&None, &marks(status.evidence.as_ref().unwrap())));
+        assert!(second.folds.as_ref().unwrap().starts_with("7:"), "{second:?}");
     }
 
     /// Names and lists as long as the schema lets them be.
     #[test]
     fn a_status_at_the_maximum_of_everything_stays_within_64_kib() {
         let name = || "n".repeat(253);
-        let approval = || Approval { gate: "g".repeat(40), author: name(), action: name() };
+        let approval = || Approval { gate: "g".repeat(40), author: name(), action: name(), verified: false };
         let reset = || Reset { what: "service".into(), name: name(), at: AT.into(), manager: Some("m".repeat(128)) };
         let mut status = RolloutRunStatus {
             resets: vec![reset(); MAX_RESETS],
@@ -132,18 +164,28 @@ mod tests {
             status.approvals.push(approval());
         }
         let (author, reason, until) = (name(), "r".repeat(512), Some(AT.to_owned()));
-        status.freeze_override = Some(crate::api::FreezeOverride { author, reason, until });
-        let whole = "e".repeat(MAX_EVIDENCE_BYTES);
-        status.evidence = Some(EvidenceRecord { message: whole, ..EvidenceRecord::default() });
+        status.freeze_override = Some(crate::api::FreezeOverride { author, verified: false, reason, until });
         for _ in 0..100 {
-            transition(&mut status, AT, Reason::SampleRatioMismatch, &"m".repeat(MAX_MESSAGE_BYTES));
+            let asked = Asked {
+                kind: ActionType::PromoteFull,
+                action: name(),
+                author: name(),
+                verified: false,
+                on_behalf_of: Some("o".repeat(128)),
+            };
+            let message = "m".repeat(MAX_MESSAGE_BYTES);
+            transition(&mut status, AT, Reason::SampleRatioMismatch, &message, Some(asked));
         }
-        let evidence = serde_json::to_string(&status.evidence).unwrap().len();
-        let size = serde_json::to_string(&status).unwrap().len() - evidence + MAX_EVIDENCE_BYTES;
+        let bytes = |part: serde_json::Result<String>| part.unwrap().len();
+        let without = status.decisions.entries.len();
+        let frame = bytes(serde_json::to_string(&EvidenceRecord::default()));
+        let message = "e".repeat(MAX_EVIDENCE_BYTES - frame);
+        status.evidence = Some(EvidenceRecord { message, ..EvidenceRecord::default() });
+        fit(&mut status);
+        let (size, kept) = (bytes(serde_json::to_string(&status)), status.decisions.entries.len());
         assert!(size <= MAX_STATUS_BYTES, "{size} bytes");
-        let kept = status.decisions.entries.len();
-        assert!((3..MAX_DECISIONS).contains(&kept) && status.decisions.dropped as usize == 100 - kept, "{kept}");
-        assert!(status.approvals.len() >= 10 && status.evidence.is_some());
+        assert!((2..without).contains(&kept) && status.decisions.dropped as usize == 100 - kept, "{kept} of {without}");
+        assert!(status.approvals.len() >= 8 && without >= 30, "{without}");
     }
 
     #[test]

@@ -169,7 +169,7 @@ fn freeze(world: &World, spec: &ValidRollout, stable: &str, revision: &str) -> R
         stable: stable.to_owned(),
         canary: revision.to_owned(),
         baseline: (spec.baseline && compares(&plan)).then(|| baseline_of(stable)),
-        requested_by: intent::retry(world).map(|action| action.name.clone()),
+        requested_by: intent::retry(world).map(intent::asked),
         plan,
         analysis: world.analysis.clone().unwrap_or_default(),
         error_budget: spec.error_budget.clone(),

@@ -170,8 +170,7 @@ pub struct RevisionView {
     pub deployment: Option<DeploymentView>,
     /// For each application Service that has one: the revision's Service and its ready endpoints (smallest over the ports).
     pub services: BTreeMap<String, u32>,
-    /// The revision's Services differ from the application's in ports or the like, or the copies of policies that they
-    /// need do.
+    /// The revision's Services, or copies of policies for them, differ from the application's.
     pub services_stale: bool,
     /// Copies of policies that were made for its Services.
     pub policies: u32,
@@ -340,7 +339,11 @@ pub struct ActionView {
     pub run: Option<String>,
     pub step: Option<u32>,
     pub gate: Option<String>,
+    /// As the action says.
     pub author: String,
+    /// The API server has compared the author with the user that it knew.
+    pub verified: bool,
+    pub on_behalf_of: Option<String>,
     pub reason: String,
 }
 
@@ -361,8 +364,7 @@ pub struct EvidenceView {
     pub record: EvidenceRecord,
 }
 
-/// Something that must hold for a while before it is acted on. How long it has held is kept in memory, not in status:
-/// after a restart the wait begins anew, which is the safe direction.
+/// Something that must hold for a while before it is acted on; kept in memory: after a restart the wait begins anew, the safe way.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Fact {
     /// Every managed route has accepted the canary's refs at weight 0 (named).

@@ -39,6 +39,15 @@ pub async fn measure(
     (Measured { name: metric.name.clone(), supply, outcome, sentence }, record)
 }
 
+/// Where a record's measurements stand, without asking; None: they cannot be read.
+pub(super) fn stood(metric: &Metric, threshold: &ThresholdMetric, record: &MetricRecord) -> Option<Measured> {
+    let mut series = Measurements::default();
+    series.restore(record.fold.as_ref()).ok()?;
+    let plan = ThresholdPlan::new(threshold).ok()?;
+    let (outcome, sentence) = (series.outcome(&plan), series.sentence(&plan));
+    Some(Measured { name: metric.name.clone(), supply: Supply::Flowing, outcome, sentence })
+}
+
 /// Err: why the measurement that was due has no answer.
 async fn ask(
     order: &Order,

@@ -4,6 +4,7 @@
 
 mod answer;
 mod counting;
+mod decided;
 mod dispersion;
 mod estimate;
 mod evaluate;
@@ -21,22 +22,30 @@ mod replay;
 mod reread;
 mod resolve;
 mod room;
+mod secrets;
 mod selectors;
 mod series;
+mod standing;
 mod stretches;
 mod tails;
+mod tenancy;
 
+pub use answer::{read_samples, read_series};
+pub use decided::{Decided, decided};
 pub use evaluate::evaluate;
 pub use figures::{Figures, FiguresError, figures};
 pub use order::{ArmNames, Order};
 pub use placeholder::Placeholder;
-pub use prometheus::{Prometheus, PrometheusError};
+pub use prometheus::{AddressRefused, MaterialError, Prometheus, PrometheusError};
 pub use promql::{QueryError, Value, check_selector, fill};
 pub use provider::{Labels, NativeBucket, NativeSample, Provider, Sample, Series, WhyNot};
 pub use replay::{Replay, Twice, replay};
 pub use reread::reread;
-pub use resolve::resolve;
+pub use resolve::{foreign, resolve};
+pub use secrets::{Content, NoSecrets, Secrets};
 pub use selectors::{ArmSelectors, Counters, Selectors};
+pub use standing::misstated;
+pub use tenancy::{Tenancy, TenancyError, Tenant};
 
 #[cfg(test)]
 mod tests;

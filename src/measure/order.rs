@@ -180,7 +180,7 @@ impl Order {
         prefix
     }
 
-    fn names(&self, arm: Arm) -> &ArmNames {
+    pub(super) fn names(&self, arm: Arm) -> &ArmNames {
         match arm {
             Arm::Canary => &self.canary,
             Arm::Control => self.baseline.as_ref().unwrap_or(&self.stable),

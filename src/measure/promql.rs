@@ -17,6 +17,12 @@ use super::placeholder::{Piece, Placeholder, split};
 
 /// Longest query, in bytes, before and after values are put in.
 const LONGEST_QUERY: usize = 8_192;
+/// Most signs and words that can make a tree deeper. Whoever walks, compares or drops a tree recurses, and with some thousands of
+/// them a query would end the process by its stack.
+const MOST_OPERATORS: usize = 512;
+/// What makes a tree deeper, wherever it stands: whether it is in a string only the parser knows.
+const OPERATORS: &[u8] = b"([-+*/%^<>=!";
+const OPERATOR_WORDS: [&str; 4] = ["or", "and", "unless", "atan2"];
 
 #[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
 pub enum QueryError {
@@ -36,6 +42,8 @@ pub enum QueryError {
     ChangedShape,
     #[error("failed to use a query of {0} bytes: at most {LONGEST_QUERY} are")]
     TooLong(usize),
+    #[error("failed to use a query of {0} operators and parentheses: at most {MOST_OPERATORS} are")]
+    TooDeep(usize),
     #[error(
         "failed to use it as a selector: write a metric with matchers only, such as requests_total{{code=\"500\"}}; Tidegate reads its raw samples"
     )]
@@ -55,7 +63,7 @@ pub enum Value {
 
 /// Put values in.
 pub fn fill(template: &str, value_of: &dyn Fn(&Placeholder) -> Value) -> Result<String, QueryError> {
-    check_length(template)?;
+    check_size(template)?;
     let pieces = split(template).map_err(QueryError::Unknown)?;
     let mark = unused_word(template);
     let skeleton = tree(&written(&pieces, |index, _, _| Ok(format!("{mark}{index}x")))?)?;
@@ -73,7 +81,7 @@ pub fn fill(template: &str, value_of: &dyn Fn(&Placeholder) -> Value) -> Result<
         None => Ok(kept),
     };
     let marked = written(&pieces, |index, hole, quote| put(index, hole, quote, format!("{mark}{index}x")))?;
-    check_length(&marked)?;
+    check_size(&marked)?;
     if tree(&marked)? != skeleton.with(&mark, &values) {
         return Err(QueryError::ChangedShape);
     }
@@ -101,8 +109,15 @@ pub fn check_selector(template: &str) -> Result<(), QueryError> {
     selector(&filled).map(|_| ())
 }
 
-fn check_length(query: &str) -> Result<(), QueryError> {
-    if query.len() > LONGEST_QUERY { Err(QueryError::TooLong(query.len())) } else { Ok(()) }
+/// Whether a query may be parsed at all.
+pub fn check_size(query: &str) -> Result<(), QueryError> {
+    if query.len() > LONGEST_QUERY {
+        return Err(QueryError::TooLong(query.len()));
+    }
+    let lower = query.to_ascii_lowercase();
+    let words: usize = OPERATOR_WORDS.iter().map(|word| lower.matches(word).count()).sum();
+    let operators = words + query.bytes().filter(|byte| OPERATORS.contains(byte)).count();
+    if operators > MOST_OPERATORS { Err(QueryError::TooDeep(operators)) } else { Ok(()) }
 }
 
 /// A word that the template does not hold, to stand for its placeholders.

@@ -1,11 +1,16 @@
 //! The only seam to metrics: a query in, numbers or a reason why not out.
 //!
-//! Nothing of an answer but numbers and labels goes further: a body, which may be a login page or hold secrets, never
-//! reaches a message. No verdicts are made here.
+//! Nothing of an answer but numbers and labels goes further, and only numbers reach a message: a body may be a login page, hold
+//! secrets, or be about other people's series. No verdicts are made here.
 
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
+
+use super::{
+    prometheus::{AddressRefused, MaterialError},
+    tenancy::TenancyError,
+};
 
 pub type Labels = BTreeMap<String, String>;
 
@@ -78,6 +83,12 @@ pub enum WhyNot {
     Histograms,
     #[error("failed to read the bearer token file")]
     Token,
+    #[error("failed to use MetricsProvider {provider}: {problem}")]
+    Credentials { provider: String, problem: MaterialError },
+    #[error(transparent)]
+    Tenancy(#[from] TenancyError),
+    #[error("failed to use the metrics server's address: it leads to {0}")]
+    Address(AddressRefused),
 }
 
 /// A metrics server. Every call ends within the provider's own time limit.

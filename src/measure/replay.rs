@@ -2,7 +2,7 @@
 //!
 //! It asks nobody. What the windows were read from is `reread`'s to read.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 use serde_json::Value;
@@ -33,6 +33,9 @@ pub struct Replay {
     pub difference: Option<String>,
     /// Why not all could be folded again, so that nothing is to be compared.
     pub incomplete: Option<String>,
+    /// Digests of the tests by how many windows were judged, as far as they were folded again.
+    #[serde(skip)]
+    pub marks: BTreeMap<u64, String>,
 }
 
 /// A number of the record, and the same folded again.
@@ -101,6 +104,7 @@ fn of_metric(order: &Order, metric: &Metric, record: &MetricRecord) -> Replay {
         windows: replayed.windows as u64,
         fail_evidence: Some(Twice { recorded: stands.fail.evidence, again: replayed.fail_evidence }),
         pass_evidence: Some(Twice { recorded: stands.pass.evidence, again: replayed.pass_evidence }),
+        marks: comparison.marks(record.windows_used),
         difference: replayed.difference.map(in_words).or_else(|| shown_otherwise(order, &comparison, record)),
         ..Replay::of(metric, record)
     }

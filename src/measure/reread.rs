@@ -61,7 +61,7 @@ async fn of_metric(
     provider: &dyn Provider,
 ) -> Replay {
     let phi = stood.compared().phi;
-    let (Folds { counts, comparison: again, .. }, problem) =
+    let (Folds { counts, comparison: again, marks, .. }, problem) =
         whole(order, metric, record, stretches, phi, provider).await;
     let windows = counts.run.windows;
     let twice =
@@ -71,6 +71,7 @@ async fn of_metric(
         windows,
         fail_evidence: twice(|comparison| comparison.compared().fail.evidence),
         pass_evidence: twice(|comparison| comparison.compared().pass.evidence),
+        marks: marks.filter(|_| incomplete.is_none()).unwrap_or_default(),
         // What is not all there must differ: that says nothing of the record.
         difference: again.filter(|_| incomplete.is_none()).and_then(|again| stood.parts_from(&again)).map(in_words),
         incomplete,
@@ -91,7 +92,7 @@ async fn at_boundaries(
     if let Err(why) = state.ok_or(BrokenState("the latency")).and_then(|state| stood.restore(state)) {
         return Replay { difference: Some(why.to_string()), ..Replay::of(metric, record) };
     }
-    let (Folds { counts, latency, .. }, problem) =
+    let (Folds { counts, latency, marks, .. }, problem) =
         whole(order, metric, record, stretches, FALLBACK_PHI, provider).await;
     let again = latency.unwrap_or_else(|| LatencyFold::new(trial(order, metric)));
     let (stands, replayed) = (stood.compared(), again.compared());
@@ -104,6 +105,7 @@ async fn at_boundaries(
         windows: counts.run.windows,
         fail_evidence: Some(Twice { recorded: stands.fail.evidence, again: replayed.fail.evidence }),
         pass_evidence: Some(Twice { recorded: stands.pass.evidence, again: replayed.pass.evidence }),
+        marks: marks.filter(|_| incomplete.is_none()).unwrap_or_default(),
         difference: differs.then(|| "the tests at the boundaries are not those of the record".into()),
         incomplete,
         ..Replay::of(metric, record)
@@ -120,11 +122,14 @@ async fn whole(
     provider: &dyn Provider,
 ) -> (Folds, Option<String>) {
     let end = record.fold.as_ref().and_then(|fold| fold["watermark"].as_i64()).unwrap_or_default();
-    let (mut folds, mut problem) = (None, None);
+    let (mut folds, mut problem): (Option<Folds>, _) = (None, None);
     for stretch in stretches {
         let until = stretch.until.unwrap_or(end).min(end);
+        let marks = folds.as_mut().and_then(|folds| folds.marks.take()).unwrap_or_default();
         let at = at(order, stretch, metric, folds);
-        let (read, why) = read(&at, metric, stretch.from, until, phi, provider).await;
+        let mut begun = begin(&at, metric, &at.timing());
+        begun.marks = Some(marks);
+        let (read, why) = read(&at, metric, begun, (stretch.from, until), phi, provider).await;
         folds = Some(read);
         problem = why.or(problem);
     }
@@ -141,17 +146,16 @@ fn at(order: &Order, stretch: &StretchRecord, metric: &Metric, folds: Option<Fol
     Order { weight, settled_at, pods_started_at, previous, ..order.clone() }
 }
 
-/// Fold the windows of `(from, until]`; the last reason why some could not be had.
+/// Go on with the windows of `(from, until]`; the last reason why some could not be had.
 async fn read(
     order: &Order,
     metric: &Metric,
-    from: i64,
-    until: i64,
+    mut folds: Folds,
+    (from, until): (i64, i64),
     phi: f64,
     provider: &dyn Provider,
 ) -> (Folds, Option<String>) {
     let timing = order.timing();
-    let mut folds = begin(order, metric, &timing);
     folds.watermark = from;
     if let Some(budget) = &mut folds.budget {
         // Stable's usual ratio bears on no test: it is not asked for.

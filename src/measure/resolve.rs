@@ -9,11 +9,12 @@ use super::{
     order::{Arm, ArmNames, Order},
     placeholder::Placeholder,
     promql::{QueryError, Value, check_selector, fill},
+    tenancy::Tenancy,
 };
 use crate::{
     api::{
         AnalysisSpec, AnalysisTemplateSpec, ErrorBudget, Judging, Metric, Plan, Reason, ResolvedAnalysis, Span,
-        TemplateKind, TemplateRef, ThresholdMetric,
+        TemplateKind, TemplateRef, TenancyRule, ThresholdMetric,
     },
     engine::Refusal,
     stats::{Terms, ThresholdPlan},
@@ -217,6 +218,25 @@ impl Work {
         };
         self.refuse(Reason::InvalidSpec, message);
     }
+}
+
+/// What of these metrics a namespace may not ask a provider with such rules.
+pub fn foreign(metrics: &[Metric], rules: &[TenancyRule], namespace: &str) -> Vec<Refusal> {
+    let tenancy = Tenancy::new(rules, namespace);
+    // The names of revisions and Services are of the namespace, whatever they are.
+    let order = Order { namespace: namespace.to_owned(), ..Order::default() };
+    let mut refusals = Vec::new();
+    for metric in metrics {
+        for (field, query) in queries(&mut metric.clone()) {
+            // What cannot be filled in is refused elsewhere.
+            let Ok(filled) = order.query(query, Arm::Canary) else { continue };
+            if let Err(error) = tenancy.limit(&filled) {
+                let message = format!("metric {}, {field}: {error}", metric.name);
+                refusals.push(Refusal { reason: Reason::InvalidSpec, message });
+            }
+        }
+    }
+    refusals
 }
 
 /// Every query of a metric with its field.

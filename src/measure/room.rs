@@ -9,11 +9,11 @@ use crate::{api::Metric, engine::MAX_EVIDENCE_BYTES};
 /// Bytes for what a record holds but for its metrics: 64 stretches, three sentences, the spending.
 const BESIDES: usize = 8_050;
 /// For each metric with a test at one boundary, without its windows.
-const COMPARED: usize = 2_180;
-/// What the budget's metric needs besides: bounds of the ratio, tests of the objective, the last five minutes.
-const OF_BUDGET: usize = 3_810;
+const COMPARED: usize = 2_905;
+/// What the budget's metric needs besides: tests of the objective, the last five minutes.
+const OF_BUDGET: usize = 2_130;
 /// For a latency without a threshold, with tests at 12 boundaries.
-const BY_BOUNDARIES: usize = 5_420;
+const BY_BOUNDARIES: usize = 4_000;
 /// For a gauge or a threshold.
 const UNCOMPARED: usize = 900;
 

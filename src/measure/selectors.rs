@@ -9,8 +9,9 @@ use futures::future::try_join3;
 use super::{
     histogram::{HAIR, Histograms, NOTHING_SHARED, bound_from, shared_bounds},
     order::{Arm, Order},
+    placeholder::{Placeholder, uses},
     promql::selector,
-    provider::{Labels, Provider, WhyNot},
+    provider::{Labels, Provider, Series, WhyNot},
     series::ArmSeries,
 };
 use crate::api::{LatencyMetric, LatencyUnit, Metric, RatioMetric, Span};
@@ -85,6 +86,9 @@ pub struct ArmSelectors {
     pub good: Option<String>,
     /// Of the arm's targets, if the selector names them.
     pub up: Option<String>,
+    /// How the names of the arm's pods begin, where `up` finds those of other pods too and the pods count themselves: the arm is
+    /// told by a label that no target has.
+    pub own_pods: Option<String>,
 }
 
 impl ArmSelectors {
@@ -92,15 +96,27 @@ impl ArmSelectors {
         let plain = |template: &String| {
             let query = order.query(template, arm).map_err(|error| error.to_string())?;
             let parsed = selector(&query).map_err(|error| error.to_string())?;
-            Ok::<_, String>((query, up(&parsed)))
+            let prefix = || order.pod_prefix(arm);
+            let own_pods = is_of_pods(template, &parsed, &order.names(arm).revision).then(prefix);
+            Ok::<_, String>((query, up(&parsed), own_pods))
         };
-        let text =
-            |template: &Option<String>| template.as_ref().map(plain).transpose().map(|found| found.map(|(q, _)| q));
+        let text = |template: &Option<String>| {
+            template.as_ref().map(plain).transpose().map(|found| found.map(|(query, ..)| query))
+        };
         let (total, bad, good) = match counters {
             Counters::Ratio(ratio) => (plain(&ratio.total)?, text(&ratio.bad)?, text(&ratio.good)?),
             Counters::Latency(latency) => (plain(&latency.histogram)?, None, None),
         };
-        Ok(Self { total: total.0, bad, good, up: total.1 })
+        let (total, up, own_pods) = total;
+        Ok(Self { total, bad, good, up, own_pods })
+    }
+
+    /// Of the targets that `up` finds, the arm's own.
+    fn scraped(&self, mut found: Vec<Series>) -> Vec<Series> {
+        if let Some(prefix) = &self.own_pods {
+            found.retain(|series| series.labels.get("pod").is_some_and(|pod| pod.starts_with(prefix)));
+        }
+        found
     }
 
     /// The counter beside total, and whether it counts good events.
@@ -113,10 +129,24 @@ impl ArmSelectors {
     }
 }
 
+fn is_of_target(matcher: &Matcher) -> bool {
+    TARGET_LABELS.contains(&matcher.name.as_str())
+}
+
+/// Whether the counters are of the revision's pods although no label of a target says which. Who was called is told by others:
+/// by the proxies of the callers.
+fn is_of_pods(template: &str, selector: &VectorSelector, revision: &str) -> bool {
+    let of_revision = [Placeholder::Revision, Placeholder::Pods].iter().any(|placeholder| uses(template, placeholder));
+    let told_by = |matcher: &&Matcher| matcher.value.contains(revision);
+    let (of_targets, others): (Vec<_>, Vec<_>) =
+        selector.matchers.matchers.iter().filter(told_by).partition(|matcher| is_of_target(matcher));
+    of_revision && of_targets.is_empty() && others.iter().any(|matcher| !matcher.name.starts_with("destination"))
+}
+
 /// A selector of `up` for the targets that a selector names by labels of its target.
 fn up(selector: &VectorSelector) -> Option<String> {
     // Traefik's own label `service` holds name@provider; no target is called so.
-    let named = |matcher: &&Matcher| TARGET_LABELS.contains(&matcher.name.as_str()) && !matcher.value.contains('@');
+    let named = |matcher: &&Matcher| is_of_target(matcher) && !matcher.value.contains('@');
     let kept: Vec<_> = selector.matchers.matchers.iter().filter(named).cloned().collect();
     (!kept.is_empty()).then(|| VectorSelector::new(Some("up".into()), Matchers::new(kept)).to_string())
 }
@@ -157,7 +187,14 @@ impl Selectors {
         if counts && [&total, &bad, &good].into_iter().flatten().any(|series| !series.histograms.is_empty()) {
             return Err(WhyNot::Histograms.to_string());
         }
-        let up = if total.is_empty() { ask(selectors.up.as_ref()).await? } else { Vec::new() };
+        let up = match selectors.up.as_ref().filter(|_| total.is_empty()) {
+            Some(up) => match provider.raw(up, from, to).await.map(|found| selectors.scraped(found)) {
+                // A tenant may not see its targets where they lack the label of tenancy: then nothing is known of them.
+                Err(WhyNot::Tenancy(_)) => Vec::new(),
+                answer => answer.map_err(|why| why.to_string())?,
+            },
+            None => Vec::new(),
+        };
         let by_good = selectors.good.is_some();
         Ok(ArmSeries { total, bad, good, by_good, up, own_targets: selectors.up.is_some() })
     }
@@ -167,15 +204,17 @@ impl Selectors {
 /// be compared with itself.
 pub fn told_apart(canary: &ArmSeries, control: &ArmSeries) -> Result<(), String> {
     let of_control: BTreeSet<&Labels> = control.all().map(|series| &series.labels).collect();
-    let Some(both) = canary.all().find(|series| of_control.contains(&series.labels)) else { return Ok(()) };
-    let labels: Vec<_> = both.labels.iter().map(|(name, value)| format!("{name}={value:?}")).collect();
-    Err(format!("both arms select the same series, such as {{{:.160}}}", labels.join(",")))
+    let both = canary.all().filter(|series| of_control.contains(&series.labels)).count();
+    if both == 0 {
+        return Ok(());
+    }
+    // How many, and not which: what a metrics server answers is no text for a status.
+    Err(format!("both arms select the same series, {both} of the canary's {}", canary.all().count()))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::measure::provider::Series;
 
     fn arm(bounds: &[&str]) -> ArmSeries {
         let bucket = |le: &&str| Series { labels: [("le".to_owned(), (*le).to_owned())].into(), ..Series::default() };
@@ -221,5 +260,22 @@ mod tests {
         assert_eq!(of(r#"a{pod=~"x-.*",code="500"}"#).as_deref(), Some(r#"up{pod=~"x-.*"}"#));
         assert_eq!(of(r#"a{envoy_cluster_name="x"}"#), None);
         assert_eq!(of(r#"a{service="shop-x-80@kubernetesgateway"}"#), None);
+    }
+
+    #[test]
+    fn an_arm_told_by_a_label_that_no_target_has_is_one_of_pods() {
+        let of = |template: &str| {
+            let query = template.replace("{{ revision }}", "abc").replace("{{ pods }}", "x-abc-.*");
+            is_of_pods(template, &selector(&query.replace("{{ service }}", "x-abc")).unwrap(), "abc")
+        };
+        for (template, expected) in [
+            (r#"a{namespace="shop",revision="{{ revision }}"}"#, true),
+            (r#"a{namespace="shop",kubernetes_pod_name=~"{{ pods }}"}"#, true),
+            (r#"a{namespace="shop",pod=~"{{ pods }}"}"#, false),
+            (r#"a{namespace="shop",destination_pod=~"{{ pods }}"}"#, false),
+            (r#"a{namespace="contour",envoy_cluster_name="{{ service }}"}"#, false),
+        ] {
+            assert_eq!(of(template), expected, "{template}");
+        }
     }
 }

@@ -65,6 +65,8 @@ pub enum WhyNothing {
     NoBake,
     /// It is over before three windows were judged.
     TooShort,
+    /// failMargin tolerates every bad ratio that a canary can have.
+    NothingWorse,
     /// Its requests are too few even for a canary that fails all of them.
     TooFewRequests,
 }
@@ -123,6 +125,9 @@ impl Test {
             Self::Compared(_) | Self::Alone(_) if bake == Span::ZERO => return Finding::Nothing(WhyNothing::NoBake),
             Self::Compared(_) | Self::Alone(_) if judged_seconds < terms.confirm_seconds() => {
                 return Finding::Nothing(WhyNothing::TooShort);
+            }
+            Self::Compared(_) if terms.fail.ratio * stable_ratio + terms.fail.absolute >= 1.0 => {
+                return Finding::Nothing(WhyNothing::NothingWorse);
             }
             Self::Compared(flow) => flow
                 .smallest_failing(terms, ERRORS_SHARE, judged_seconds)

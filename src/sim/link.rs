@@ -78,7 +78,9 @@ impl Link {
         let answer = {
             let mut world = self.world.lock();
             let writer = Writer::new(FIELD_MANAGER, &self.clock.text());
+            world.server.at_site(Some(site));
             let answer = perform(&mut world, &writer);
+            world.server.at_site(None);
             world.arrived(self.process, kind, answer.as_ref().err());
             world.after_commits();
             if matches!(answer, Err(ClusterError::Conflict { .. })) {

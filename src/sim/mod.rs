@@ -2,6 +2,7 @@
 //!
 //! One seed, one clock, one thread. Nothing here waits for real time or asks the outside.
 
+mod admission;
 mod agenda;
 mod aimed;
 pub mod chance;
@@ -19,7 +20,7 @@ mod people;
 mod prometheus;
 pub mod scenario;
 pub mod schedule;
-mod server;
+pub mod server;
 mod simulation;
 mod situations;
 pub mod story;

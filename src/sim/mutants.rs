@@ -12,7 +12,7 @@ mod worlds;
 
 use std::cell::Cell;
 
-pub use line::Line;
+pub use line::{Lapse, Line};
 pub use list::all;
 pub use rows::{LEFT_OUT, sources};
 pub use situations::situations;
@@ -37,27 +37,36 @@ enum Bug {
     /// A pass sees or decides wrongly.
     Pass(Mutation),
     /// What is read or written is wrong.
-    Line(line::Lapse),
+    Line(Lapse),
 }
 
 thread_local! {
-    static LAPSE: Cell<Option<line::Lapse>> = const { Cell::new(None) };
+    static LAPSE: Cell<Option<Lapse>> = const { Cell::new(None) };
+}
+
+/// Whether this bug is in place.
+pub fn is_lapse(lapse: Lapse) -> bool {
+    LAPSE.get() == Some(lapse)
 }
 
 impl Mutant {
     const fn seeing(row: usize, what: &'static str, world: fn(&mut World)) -> Self {
-        Self { row, what, bug: Bug::Pass(Mutation { world, decision: |_, _| {} }) }
+        Self { row, what, bug: Bug::Pass(Mutation { world, ..Mutation::NONE }) }
     }
 
     const fn deciding(row: usize, what: &'static str, decision: fn(&World, &mut Decision)) -> Self {
-        Self { row, what, bug: Bug::Pass(Mutation { world: |_| {}, decision }) }
+        Self { row, what, bug: Bug::Pass(Mutation { decision, ..Mutation::NONE }) }
     }
 
     const fn both(row: usize, what: &'static str, world: fn(&mut World), decision: fn(&World, &mut Decision)) -> Self {
-        Self { row, what, bug: Bug::Pass(Mutation { world, decision }) }
+        Self { row, what, bug: Bug::Pass(Mutation { world, decision, ..Mutation::NONE }) }
     }
 
-    const fn writing(row: usize, what: &'static str, lapse: line::Lapse) -> Self {
+    const fn leading(row: usize, what: &'static str) -> Self {
+        Self { row, what, bug: Bug::Pass(Mutation { outlives_lease: true, ..Mutation::NONE }) }
+    }
+
+    const fn writing(row: usize, what: &'static str, lapse: Lapse) -> Self {
         Self { row, what, bug: Bug::Line(lapse) }
     }
 
@@ -66,7 +75,7 @@ impl Mutant {
         match self.bug {
             Bug::Pass(mutation) => mutation::set(Some(mutation)),
             Bug::Line(lapse) => {
-                mutation::set(Some(Mutation { world: |_| {}, decision: |_, _| {} }));
+                mutation::set(Some(Mutation::NONE));
                 LAPSE.set(Some(lapse));
             }
         }

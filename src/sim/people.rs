@@ -69,6 +69,10 @@ pub enum Deed {
     Prometheus {
         away: bool,
     },
+    /// The metrics server has no bad requests to show, and warns that its answers may not be complete.
+    Partial {
+        now: bool,
+    },
     Gateway {
         silent: bool,
     },
@@ -98,6 +102,7 @@ impl Deed {
     /// The deed without its details.
     pub fn word(&self) -> String {
         let whole = match self {
+            Self::Leader(deed) => deed.word().to_owned(),
             Self::Ask { kind, .. } => format!("{kind:?}"),
             Self::Prometheus { away: true } => "MetricsAway".to_owned(),
             Self::Prometheus { away: false } => "MetricsBack".to_owned(),
@@ -105,7 +110,6 @@ impl Deed {
             Self::Gateway { silent: false } => "GatewaySpeaks".to_owned(),
             Self::Pause { paused: true, .. } => "PauseInSpec".to_owned(),
             Self::Pause { paused: false, .. } => "ResumeInSpec".to_owned(),
-            Self::Leader(deed) => deed.word().to_owned(),
             other => format!("{other:?}"),
         };
         whole.split([' ', '{']).next().unwrap_or_default().to_owned()
@@ -149,6 +153,7 @@ impl World {
             Deed::Slow { image, ready } => self.behaviour(&image).ready = ready,
             Deed::Fail { image, per_million } => self.behaviour(&image).errors = per_million as f64 / 1e6,
             Deed::Prometheus { away } => self.prometheus_away = away,
+            Deed::Partial { now } => self.prometheus_partial = now,
             Deed::Gateway { silent } => self.set_silent(silent),
             Deed::ResetRoute { name } => {
                 for kind in [HTTP_ROUTE, GRPC_ROUTE] {

@@ -3,7 +3,7 @@
 //! It does not compute PromQL. It knows each run's own selectors and which counter of which arm they mean, and the few
 //! functions that are asked of them.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use async_trait::async_trait;
 
@@ -26,8 +26,8 @@ pub struct Servers {
 }
 
 impl Providers for Servers {
-    fn open(&self, _: &MetricsProviderSpec) -> Result<Box<dyn Provider>, String> {
-        Ok(Box::new(Server { world: self.world.clone(), clock: self.clock.clone() }))
+    fn open(&self, _: &str, _: &MetricsProviderSpec, _: &str) -> Result<Arc<dyn Provider>, String> {
+        Ok(Arc::new(Server { world: self.world.clone(), clock: self.clock.clone() }))
     }
 }
 
@@ -142,7 +142,7 @@ fn learn(meanings: &mut Meanings, namespace: &str, spec: &RolloutRunSpec) {
         let baseline = order.baseline.as_ref().map(|baseline| (control, baseline, false));
         let arms = [(canary, &order.canary, false), (stable, &order.stable, true)];
         for (selectors, arm, is_stable) in arms.into_iter().chain(baseline) {
-            let ArmSelectors { total, bad, good, up } = selectors;
+            let ArmSelectors { total, bad, good, up, own_pods: _ } = selectors;
             let parts = [(Some(total), Part::Total), (bad, Part::Bad), (good, Part::Good)];
             for (selector, part) in parts.into_iter().filter_map(|(selector, part)| Some((selector?, part))) {
                 // Without a route both revisions are behind one Service: only the pods tell them apart.
@@ -157,13 +157,17 @@ fn learn(meanings: &mut Meanings, namespace: &str, spec: &RolloutRunSpec) {
 impl Server {
     /// The time that a query takes, and whether there is an answer.
     async fn asked(&self) -> Result<(), WhyNot> {
-        let (delay, away) = {
+        let (delay, away, warns) = {
             let mut world = self.world.lock();
             let delay = world.habits.query;
-            (world.draw(delay), world.prometheus_away)
+            (world.draw(delay), world.prometheus_away, world.prometheus_partial)
         };
         self.clock.sleep(delay).await;
-        if away { Err(WhyNot::Unreachable) } else { Ok(()) }
+        match (away, warns && heeds_warnings()) {
+            (true, _) => Err(WhyNot::Unreachable),
+            (false, true) => Err(WhyNot::Warnings),
+            (false, false) => Ok(()),
+        }
     }
 }
 
@@ -212,6 +216,9 @@ impl Provider for Server {
             vec![cut(labels.map(|(label, value)| (label.to_owned(), value.to_owned())).into(), times)]
         } else {
             let Some(meaning) = world.meaning(selector) else { return Ok(Vec::new()) };
+            if world.prometheus_partial && meaning.part == Part::Bad {
+                return Ok(Vec::new());
+            }
             let values =
                 |scrapes: &Vec<Scrape>| scrapes.iter().map(|(ms, counted)| (*ms, meaning.value(*counted))).collect();
             let selected = world.selected(&meaning);
@@ -219,6 +226,16 @@ impl Provider for Server {
         };
         Ok(found.into_iter().filter(|series| !series.samples.is_empty()).collect())
     }
+}
+
+#[cfg(feature = "mutants")]
+fn heeds_warnings() -> bool {
+    !super::mutants::is_lapse(super::mutants::Lapse::IgnoresWarnings)
+}
+
+#[cfg(not(feature = "mutants"))]
+const fn heeds_warnings() -> bool {
+    true
 }
 
 /// The number of `vector(0.99)`.

@@ -17,6 +17,8 @@ use crate::{
 
 pub const NAMESPACE: &str = "shop";
 pub const ROLLOUT_NAME: &str = "checkout";
+/// The Rollout beside it, where there is one.
+pub const NEIGHBOUR: &str = "cart";
 pub const ROUTE_NAME: &str = "checkout-route";
 /// The versions that there are.
 pub const IMAGES: [&str; 3] = ["shop:1", "shop:2", "shop:3"];
@@ -43,6 +45,8 @@ pub struct Shop {
     pub tls: bool,
     /// A RolloutPolicy freezes the first seconds of every minute; 0: there is none.
     pub freeze_seconds: u64,
+    /// Another Rollout is on the same route.
+    pub neighbour: bool,
     pub requests_per_second: f64,
 }
 
@@ -60,6 +64,7 @@ impl Default for Shop {
             referenced: false,
             tls: false,
             freeze_seconds: 0,
+            neighbour: false,
             requests_per_second: 50.0,
         }
     }
@@ -67,9 +72,12 @@ impl Default for Shop {
 
 impl Shop {
     pub fn documents(&self) -> Vec<(Kind, Value)> {
-        let mut documents = vec![(SERVICE, service()), (ROLLOUT, self.rollout())];
+        let mut names = vec![ROLLOUT_NAME];
+        names.extend(self.neighbour.then_some(NEIGHBOUR));
+        let pair = |name: &&str| [(SERVICE, service(name)), (ROLLOUT, self.rollout(name))];
+        let mut documents: Vec<(Kind, Value)> = names.iter().flat_map(pair).collect();
         if self.routed {
-            documents.push((HTTP_ROUTE, route()));
+            documents.push((HTTP_ROUTE, route(&names)));
         }
         if self.judged {
             documents.push((METRICS_PROVIDER, provider()));
@@ -86,14 +94,14 @@ impl Shop {
         documents
     }
 
-    fn rollout(&self) -> Value {
+    fn rollout(&self, name: &str) -> Value {
         let step = |(weight, bake): &(u32, u64)| json!({"weight": weight, "bake": format!("{bake}s")});
         let steps: Vec<Value> = self.steps.iter().map(step).collect();
         let mut spec = json!({
             "replicas": self.replicas,
-            "workload": {"template": template()},
+            "workload": {"template": template(name)},
             "runHistoryLimit": 1,
-            "traffic": {"services": [{"name": ROLLOUT_NAME}]},
+            "traffic": {"services": [{"name": name}]},
             "strategy": {"canary": {"steps": steps, "soak": format!("{}s", self.soak_seconds)}},
             "progressDeadline": format!("{}s", self.deadline_seconds),
         });
@@ -105,7 +113,7 @@ impl Shop {
             && let Some(spec) = spec.as_object_mut()
         {
             spec.remove("replicas");
-            spec.insert("workload".into(), json!({"deploymentRef": {"name": ROLLOUT_NAME}}));
+            spec.insert("workload".into(), json!({"deploymentRef": {"name": name}}));
         }
         if self.baseline {
             spec["strategy"]["canary"]["baseline"] = json!(true);
@@ -124,7 +132,7 @@ impl Shop {
         json!({
             "apiVersion": "tidegate.io/v1alpha1",
             "kind": "Rollout",
-            "metadata": {"name": ROLLOUT_NAME, "namespace": NAMESPACE},
+            "metadata": {"name": name, "namespace": NAMESPACE},
             "spec": spec,
         })
     }
@@ -137,7 +145,7 @@ impl Shop {
             "spec": {
                 "replicas": self.replicas,
                 "selector": {"matchLabels": {"app": ROLLOUT_NAME}},
-                "template": template(),
+                "template": template(ROLLOUT_NAME),
             },
         })
     }
@@ -145,6 +153,12 @@ impl Shop {
     /// The shop without a controller, and without customers.
     pub fn furnished(&self, seed: u64, habits: Habits) -> Simulation {
         let mut simulation = Simulation::new(seed, habits);
+        self.furnish(&mut simulation);
+        simulation
+    }
+
+    /// Puts the shop into an empty cluster.
+    pub fn furnish(&self, simulation: &mut Simulation) {
         {
             let mut world = simulation.world.lock();
             world.traffic.entries = vec![if self.routed {
@@ -159,12 +173,17 @@ impl Shop {
         if let Err(error) = simulation.furnish(&self.documents()) {
             unreachable!("a document of the shop is refused: {error}");
         }
-        simulation
     }
 
     /// The shop with its first version adopted and customers coming; or what its status says instead.
     pub fn open(&self, seed: u64, habits: Habits, crashes: &[(u64, Moment)]) -> Result<Simulation, String> {
         let mut simulation = self.furnished(seed, habits);
+        self.adopt(&mut simulation, crashes)?;
+        Ok(simulation)
+    }
+
+    /// Lets a controller adopt the first version of what is furnished, and customers come.
+    pub fn adopt(&self, simulation: &mut Simulation, crashes: &[(u64, Moment)]) -> Result<(), String> {
         simulation.world.lock().crashes = crashes.to_vec();
         simulation.start_controllers();
         let is_open = simulation.run_until(OPENING, |world| phase(world) == "Healthy");
@@ -176,7 +195,7 @@ impl Shop {
             (world.traffic.rate, world.traffic.begun) = (self.requests_per_second, now);
         }
         let status = rollout(&simulation.world.lock()).map(|rollout| rollout["status"].to_string());
-        if is_open { Ok(simulation) } else { Err(status.unwrap_or_default()) }
+        if is_open { Ok(()) } else { Err(status.unwrap_or_default()) }
     }
 
     /// How long a run lasts at most, when nothing goes wrong.
@@ -195,9 +214,9 @@ pub fn phase(world: &World) -> String {
     rollout(world).and_then(|rollout| text(&rollout, "/status/phase").map(str::to_owned)).unwrap_or_default()
 }
 
-fn template() -> Value {
+fn template(app: &str) -> Value {
     json!({
-        "metadata": {"labels": {"app": ROLLOUT_NAME}},
+        "metadata": {"labels": {"app": app}},
         "spec": {"containers": [{"name": "app", "image": IMAGES[0], "ports": [{"name": "http", "containerPort": 8080}]}]},
     })
 }
@@ -214,23 +233,24 @@ fn tls_policy() -> Value {
     })
 }
 
-fn service() -> Value {
+fn service(name: &str) -> Value {
     json!({
         "apiVersion": "v1",
         "kind": "Service",
-        "metadata": {"name": ROLLOUT_NAME, "namespace": NAMESPACE},
-        "spec": {"selector": {"app": ROLLOUT_NAME}, "ports": [{"name": "http", "port": 80, "targetPort": "http"}]},
+        "metadata": {"name": name, "namespace": NAMESPACE},
+        "spec": {"selector": {"app": name}, "ports": [{"name": "http", "port": 80, "targetPort": "http"}]},
     })
 }
 
-fn route() -> Value {
+fn route(services: &[&str]) -> Value {
+    let rules: Vec<Value> = services.iter().map(|name| json!({"backendRefs": [{"name": name, "port": 80}]})).collect();
     json!({
         "apiVersion": "gateway.networking.k8s.io/v1",
         "kind": "HTTPRoute",
         "metadata": {"name": ROUTE_NAME, "namespace": NAMESPACE},
         "spec": {
             "parentRefs": [{"name": "edge"}],
-            "rules": [{"backendRefs": [{"name": ROLLOUT_NAME, "port": 80}]}],
+            "rules": rules,
         },
     })
 }

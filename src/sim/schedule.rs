@@ -17,6 +17,7 @@ use super::{
     oracle::Offence,
     people::Deed,
     scenario::{IMAGES, NAMESPACE, ROLLOUT_NAME, ROUTE_NAME, Shop, phase},
+    server::journal::Asked,
     simulation::Simulation,
     timeline::Timeline,
     world::World,
@@ -110,6 +111,18 @@ impl Schedule {
         let outcome = self.go_through(&mut simulation, calm);
         let timeline = simulation.world.lock().timeline.take().unwrap_or_default();
         (outcome, timeline)
+    }
+
+    /// Everything that is asked of the API server, from the empty cluster on.
+    pub fn asked(&self) -> Vec<Asked> {
+        let calm = Habits { faults: Faults::default(), gitops: 0, ..self.habits };
+        let mut simulation = Simulation::new(self.seed, calm);
+        simulation.world.lock().server.keep_journal();
+        self.shop.furnish(&mut simulation);
+        if self.shop.adopt(&mut simulation, &self.crashes).is_ok() {
+            self.go_through(&mut simulation, calm);
+        }
+        simulation.world.lock().server.take_journal()
     }
 
     fn go_through(&self, simulation: &mut Simulation, calm: Habits) -> Outcome {

@@ -6,15 +6,17 @@
 //!
 //! # Caveats
 //! Nothing runs in it but the server: no controller, no kubelet, no admission webhook. The time is the writer's. Kinds are
-//! known as far as Tidegate reads or writes them.
+//! known as far as Tidegate reads or writes them. A scale that changes nothing leaves the owners alone: the real server splits
+//! their entries.
 
 mod compare;
 mod defaults;
 mod fields;
 mod garbage;
+pub mod journal;
 mod merge;
 mod owners;
-mod patching;
+pub mod patching;
 mod rules;
 mod scale;
 mod schema;
@@ -29,6 +31,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use serde_json::{Value, json};
 
 use crate::controller::{ClusterError, Kind, Patch};
+use journal::Deed;
 use owners::{Owner, Owners, Write};
 use selector::Selector;
 use store::Proposal;
@@ -45,6 +48,8 @@ pub struct ApiServer {
     forgotten: usize,
     /// Something may have lost its last owner.
     has_garbage: bool,
+    /// None: nobody wants to read it.
+    journal: Option<journal::Journal>,
 }
 
 /// Who writes, and when.
@@ -83,6 +88,8 @@ pub enum Verb {
 struct Stored {
     document: Arc<Value>,
     owners: Owners,
+    /// All of the document is stored. If not, a write that changes nothing stores the rest.
+    is_whole: bool,
 }
 
 /// Where a request goes.
@@ -157,6 +164,7 @@ impl ApiServer {
             metadata.insert("name".into(), json!(name));
         }
         let name = metadata.get("name").and_then(Value::as_str).unwrap_or_default().to_owned();
+        self.note(writer, (kind, namespace, &name), "", || Deed::Create { document: document.clone(), dry_run });
         let target = Target { kind, namespace, name: &name, subresource: "" };
         if metadata.get("resourceVersion").is_some_and(|version| version != "") {
             return Err(target.refused("resourceVersion should not be set on objects to be created"));
@@ -180,6 +188,7 @@ impl ApiServer {
         subresource: &str,
         patch: &Patch,
     ) -> Result<Arc<Value>, ClusterError> {
+        self.note(writer, (kind, namespace, name), subresource, || Deed::Patch(patch.clone()));
         let target = Target { kind, namespace, name, subresource };
         if let Patch::Apply { document, force } = patch {
             return self.apply(writer, target, document, *force);
@@ -210,6 +219,7 @@ impl ApiServer {
         subresource: &str,
         document: &Value,
     ) -> Result<Arc<Value>, ClusterError> {
+        self.note(writer, (kind, namespace, name), subresource, || Deed::Replace(document.clone()));
         let target = Target { kind, namespace, name, subresource };
         let live = self.stored(kind, namespace, name).ok_or_else(|| target.not_found())?.document.clone();
         let mut proposed = document.clone();
@@ -260,6 +270,10 @@ impl ApiServer {
         if document["metadata"].get("managedFields").is_some_and(|fields| !fields.is_null()) {
             return Err(target.refused("metadata.managedFields must be nil"));
         }
+        if schema::of(target.kind).is_some_and(|schema| schema::has_unknown(schema, document)) {
+            let message = "a field is not declared in the schema".to_owned();
+            return Err(ClusterError::Unavailable { object: target.object(), message });
+        }
         let blank = defaults::blank(target.kind);
         let mut owners = stored.as_ref().map_or_else(Owners::default, |stored| stored.owners.clone());
         let live = stored.as_ref().map_or(&blank, |stored| &stored.document);
@@ -288,6 +302,9 @@ impl<'t> Target<'t> {
     fn read(self, document: &mut Value) {
         document["apiVersion"] = json!(self.kind.api_version());
         document["kind"] = json!(self.kind.kind);
+        if let Some(metadata) = document.get_mut("metadata").and_then(Value::as_object_mut) {
+            defaults::omit_empty(metadata);
+        }
         if let Some(schema) = schema::of(self.kind) {
             schema::prune(schema, document);
             schema::default(schema, document);

@@ -8,6 +8,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use serde_json::Value;
 
 use super::{
+    admission,
     clock::Millis,
     habits::Habits,
     people::Deed,
@@ -146,7 +147,8 @@ impl Trial {
                 world.pods.behaviours.insert(image.clone(), *behaviour);
             }
         }
-        simulation.furnish(&self.documents).map_err(|error| error.to_string())?;
+        let documents = [&admission::documents(), self.documents.as_slice()].concat();
+        simulation.furnish(&documents).map_err(|error| error.to_string())?;
         simulation.start_controller();
         let is_open = simulation.run_until(OPENING, |world| self.status(world, "phase") == "Healthy");
         let now = simulation.clock.now();

@@ -57,6 +57,7 @@ pub struct World {
     pub traffic: Traffic,
     pub scrape_seconds: i64,
     pub prometheus_away: bool,
+    pub prometheus_partial: bool,
     /// Stable's bad ratio before the simulation began.
     pub past_errors: f64,
     pub oracle: Oracle,
@@ -100,6 +101,7 @@ impl World {
             traffic: Traffic::default(),
             scrape_seconds: 5,
             prometheus_away: false,
+            prometheus_partial: false,
             past_errors: 0.001,
             oracle: Oracle::default(),
             timeline: None,
@@ -275,6 +277,7 @@ impl World {
         let rollout = super::scenario::ROLLOUT_NAME.to_owned();
         self.lead(&LeaderDeed::Reconnect);
         self.act(Deed::Prometheus { away: false });
+        self.act(Deed::Partial { now: false });
         self.act(Deed::Gateway { silent: false });
         self.act(Deed::Pause { rollout: rollout.clone(), paused: false });
         self.act(Deed::Ask { rollout, kind: ActionType::Resume });

@@ -3,6 +3,8 @@
 //!
 //! It gathers evidence; which of it decides is the judge's to say.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 
 use super::{
@@ -10,6 +12,7 @@ use super::{
     difference_bounds::DifferenceBounds,
     fold::{BrokenState, Fold},
     margin::MarginTest,
+    mark::digest_of,
     overdispersion::FALLBACK_PHI,
     ratio_bounds::RatioBounds,
     recording::Recording,
@@ -41,7 +44,7 @@ pub struct Comparison {
     fail: MarginTest,
     pass: MarginTest,
     difference: DifferenceBounds,
-    /// With an objective only: it is the largest of the states.
+    /// None: the record was begun by a version that bounded the ratio of the budget's metric only.
     ratio: Option<RatioBounds>,
     slo: Option<ArmsSlo>,
     shares: Option<SampleRatio>,
@@ -134,7 +137,7 @@ impl Comparison {
             fail,
             pass,
             difference: DifferenceBounds::default(),
-            ratio: trial.objective.map(|_| RatioBounds::default()),
+            ratio: Some(RatioBounds::default()),
             slo,
             shares: trial.routed.map(|_| SampleRatio::new(BY_REQUEST)),
             phi: None,
@@ -162,6 +165,14 @@ impl Comparison {
             pass_evidence: pass.evidence(),
             difference: parted("Fail", &self.fail, &fail).or_else(|| parted("Pass", &self.pass, &pass)),
         }
+    }
+
+    /// Digests of the tests as they were before the first recorded window and after each, by how many windows were judged, which
+    /// are `judged` by now.
+    pub fn marks(&self, judged: u64) -> BTreeMap<u64, String> {
+        let states = self.recording.states();
+        let first = judged.saturating_add(1).saturating_sub(states.len() as u64);
+        (first..).zip(states.iter().map(digest_of)).collect()
     }
 
     /// Where the tests of another fold of the same windows differ from these.
@@ -262,7 +273,10 @@ impl Fold for Comparison {
         again.fail.restore(&state["fail"])?;
         again.pass.restore(&state["pass"])?;
         again.difference.restore(&state["difference"])?;
-        if let Some(ratio) = &mut again.ratio {
+        if state["ratio"].is_null() && again.trial.objective.is_none() {
+            // Bounds that begin in the middle of a run would speak of other requests than its counts.
+            again.ratio = None;
+        } else if let Some(ratio) = &mut again.ratio {
             ratio.restore(&state["ratio"])?;
         }
         if let Some(slo) = &mut again.slo {

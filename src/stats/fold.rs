@@ -3,6 +3,8 @@
 //! A fold sees complete windows only, each once and in order; it knows no clock and no queries. Written and restored it goes
 //! on bit by bit as if it had not stopped, so a restart of the controller never changes a verdict.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 
 use super::{
@@ -10,6 +12,7 @@ use super::{
     comparison::Comparison,
     counts::CountsFold,
     latency::LatencyFold,
+    mark::{digest_of, tests_of},
     window::{Assembly, Judged, Window},
 };
 
@@ -21,7 +24,7 @@ pub struct BrokenState(pub &'static str);
 pub trait Fold {
     /// Take one window in.
     fn absorb(&mut self, window: &Window);
-    /// The whole state; floats as hexadecimal bits in strings.
+    /// The whole state; floats as strings of their bits.
     fn state(&self) -> Value;
     /// Go on from a written state. On an error nothing has changed.
     fn restore(&mut self, state: &Value) -> Result<(), BrokenState>;
@@ -38,6 +41,8 @@ pub struct Folds {
     pub latency: Option<LatencyFold>,
     /// On the metric whose requests the error budget counts.
     pub budget: Option<BudgetFold>,
+    /// Digests of the tests by how many windows were judged. Only a replay keeps them: in a run they would grow with it.
+    pub marks: Option<BTreeMap<u64, String>>,
 }
 
 impl Folds {
@@ -66,6 +71,7 @@ impl Folds {
                     if let (Some(latency), Some(slower)) = (&mut self.latency, assembly.slower.get(index)) {
                         latency.absorb_slower(window, slower);
                     }
+                    self.keep_mark();
                 }
                 Some(reason) => {
                     self.counts.drop(reason, ((window.end - window.start) / judged.window).unsigned_abs());
@@ -79,6 +85,14 @@ impl Folds {
             self.counts.drop(*reason, *windows);
         }
         self.watermark = assembly.watermark;
+    }
+
+    fn keep_mark(&mut self) {
+        let Some(mut marks) = self.marks.take() else { return };
+        if let Some(digest) = tests_of(&self.state()).map(digest_of) {
+            marks.insert(self.counts.run.windows, digest);
+        }
+        self.marks = Some(marks);
     }
 
     pub fn state(&mut self) -> Value {

@@ -71,6 +71,18 @@ impl Recording {
         (fail, pass, self.windows.len())
     }
 
+    /// The states of the tests before the first window and after each.
+    pub fn states(&self) -> Vec<Value> {
+        let (mut fail, mut pass) = (self.fail.clone(), self.pass.clone());
+        let mut states = vec![json!({ "fail": fail.state(), "pass": pass.state() })];
+        for (canary, control) in &self.windows {
+            fail.absorb(*canary, *control, self.phi);
+            pass.absorb(*canary, *control, self.phi);
+            states.push(json!({ "fail": fail.state(), "pass": pass.state() }));
+        }
+        states
+    }
+
     pub fn state(&self) -> Value {
         let windows: Vec<String> = self.windows.iter().map(written).collect();
         json!({

@@ -115,7 +115,7 @@ impl Measurements {
         let rule = if plan.says_success { "success" } else { "failure" };
         let last = self.last.map_or_else(|| "no value yet".to_owned(), |value| format!("last value {value}"));
         format!(
-            "{} of {} passed, {} failed ({} tolerated), {last}, {rule} if {}",
+            "{} passed ({} needed), {} failed ({} tolerated), {last}, {rule} if {}",
             self.passed, plan.count, self.failed, plan.failure_limit, plan.condition
         )
     }
@@ -203,7 +203,7 @@ mod tests {
         assert!(series.is_due(&plan, 100));
         series.add(&plan, Some(2.0), 100);
         assert!(!series.is_due(&plan, 129) && series.is_due(&plan, 130));
-        assert_eq!(series.sentence(&plan), "1 of 1 passed, 0 failed (0 tolerated), last value 2, success if > 1");
+        assert_eq!(series.sentence(&plan), "1 passed (1 needed), 0 failed (0 tolerated), last value 2, success if > 1");
         series.begin_step(50);
         assert!(series.has_answer());
         series.begin_step(110);

@@ -6,7 +6,7 @@ use super::{
     Line, Tone,
     age::{counted, thousands},
 };
-use crate::api::{EvidenceRecord, GaugeRecord, MetricRecord, SpendRecord};
+use crate::api::{EvidenceRecord, GaugeRecord, MetricRecord, SpendRecord, TestsRecord};
 
 /// "Undecided (InsufficientEvidence): 12 requests, ...".
 pub fn title(evidence: &EvidenceRecord) -> Line {
@@ -50,7 +50,22 @@ fn metric_line(name: &str, name_width: usize, metric: &MetricRecord) -> Line {
     Line::plain(text)
         .and(Tone::Plain, slow.unwrap_or_default())
         .and(Tone::Plain, tests.unwrap_or_default())
+        .and(Tone::Plain, metric.tests.as_ref().map(bounds).unwrap_or_default())
         .and(Tone::Faint, format!("; {}", used(metric, "window")))
+}
+
+/// How far the canary is from stable, as far as it is bounded.
+fn bounds(tests: &TestsRecord) -> String {
+    let difference = match (&tests.difference_lower, &tests.difference_upper) {
+        (Some(lower), Some(upper)) => format!("; {lower} to {upper} points above stable's"),
+        _ => String::new(),
+    };
+    let ratio = match (&tests.ratio_lower, &tests.ratio_upper) {
+        (Some(lower), Some(upper)) => format!(", {lower} to {upper} times"),
+        (Some(lower), None) if lower != "0" => format!(", {lower} times or more"),
+        _ => String::new(),
+    };
+    difference + &ratio
 }
 
 /// No tone: nothing is decided by it.
@@ -104,7 +119,6 @@ fn spend_line(name_width: usize, spend: &SpendRecord) -> Line {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::TestsRecord;
 
     fn shown(metric: &MetricRecord) -> String {
         metric_line("p99", 6, metric).to_string()
@@ -123,7 +137,18 @@ mod tests {
             text.contains("canary 0 of 20 (0.000 %)") && text.contains("; bad is above 130ms, snapped up to 0.25 s;"),
             "{text}"
         );
-        let sentence = "1 of 3 passed, 0 failed (0 tolerated), last value 1, success if >= 1";
+        let bounded = TestsRecord {
+            difference_lower: Some("-0.1".into()),
+            difference_upper: Some("0.4".into()),
+            ratio_lower: Some("0.5".into()),
+            ..TestsRecord::default()
+        };
+        let with = |tests: TestsRecord| shown(&MetricRecord { tests: Some(tests), ..MetricRecord::default() });
+        let text = with(bounded.clone());
+        assert!(text.contains("; -0.1 to 0.4 points above stable's, 0.5 times or more; "), "{text}");
+        let text = with(TestsRecord { ratio_upper: Some("2.4".into()), ..bounded });
+        assert!(text.contains("; -0.1 to 0.4 points above stable's, 0.5 to 2.4 times; "), "{text}");
+        let sentence = "1 passed (3 needed), 0 failed (0 tolerated), last value 1, success if >= 1";
         let counted = MetricRecord { threshold: Some(sentence.into()), ..MetricRecord::default() };
         assert_eq!(shown(&counted), format!("p99     {sentence}"), "no requests that it does not count");
     }

@@ -6,6 +6,7 @@ mod age;
 mod conditions;
 mod curve;
 mod evidence;
+mod history;
 mod line;
 mod next;
 mod paragraph;
@@ -18,6 +19,7 @@ mod tree;
 
 pub use age::counted;
 pub use conditions::hints;
+pub use history::history;
 pub use line::{Line, Tone};
 pub use plan::plan;
 pub use scene::{Pods, Scene};

@@ -90,6 +90,9 @@ fn nothing(why: WhyNothing, stage: &Stage) -> String {
             "nothing is found in so short a time; a bake of {} or more would do",
             length(stage.least_bake.as_millis())
         ),
+        WhyNothing::NothingWorse => {
+            "nothing is found: at stable's error ratio failMargin tolerates whatever a canary does".into()
+        }
         WhyNothing::TooFewRequests => format!(
             "{} are too few: not even a canary that fails all of them is found with a probability of {} %",
             counted(stage.canary_requests.round() as u64, "request"),

@@ -4,7 +4,7 @@ use super::{
     Line, Scene, Tone,
     age::{clock, length},
 };
-use crate::api::{PlanStep, Reason, RolloutRun, RolloutRunStatus, RunOutcome, RunPhase};
+use crate::api::{PlanStep, Reason, RolloutRun, RolloutRunStatus, RunOutcome, RunPhase, named};
 
 const BAR_WIDTH: u64 = 10;
 
@@ -123,9 +123,16 @@ fn conditions(step: &PlanStep, place: &Place, record: &RolloutRunStatus) -> Stri
             Place::Done | Place::Ahead | Place::Stopped | Place::Never => gate.approvals.to_string(),
         };
         let plural = if gate.approvals == 1 { "" } else { "s" };
-        parts.push(format!("gate {} ({given} approval{plural})", gate.name));
+        parts.push(format!("gate {} ({given} approval{plural}{})", gate.name, givers(&gate.name, place, record)));
     }
     parts.join(", ")
+}
+
+/// Who has approved the gate of the present step: ": ana, bob (author: unverified)".
+fn givers(gate: &str, place: &Place, record: &RolloutRunStatus) -> String {
+    let of_gate = record.approvals.iter().filter(|approval| matches!(place, Place::Here) && approval.gate == gate);
+    let names: Vec<String> = of_gate.map(|approval| named(&approval.author, approval.verified)).collect();
+    if names.is_empty() { String::new() } else { format!(": {}", names.join(", ")) }
 }
 
 fn marked(place: &Place, text: &str, progress: Option<String>) -> Line {

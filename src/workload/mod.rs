@@ -3,7 +3,6 @@
 //! No client is in here, and no policy: when to pin, scale or create is the engine's business.
 
 pub mod backend_policy;
-pub mod canonical;
 pub mod deployment;
 pub mod endpoints;
 pub mod object;
@@ -16,4 +15,5 @@ pub mod scale_source;
 pub mod service;
 pub mod source;
 
+pub use crate::api::canonical;
 pub use ownership::{last_manager, release_ownership};

@@ -153,6 +153,8 @@ impl Model {
             step: None,
             gate: None,
             author: "ada".into(),
+            verified: true,
+            on_behalf_of: None,
             reason: String::new(),
         };
         change(&mut action);

@@ -59,6 +59,8 @@ enum Event {
     Restart {
         after_writes: Option<usize>,
     },
+    /// Another process leads from now on.
+    Leads,
     Fails,
     MetricsAway,
     MetricsBack,
@@ -169,7 +171,7 @@ impl Told {
 fn event(chance: &mut Chance) -> Event {
     let revision = chance.pick(&REVISIONS);
     let of_baseline = chance.below(3) == 0;
-    match chance.below(20) {
+    match chance.below(21) {
         0 | 1 => Event::Template(revision),
         2 => Event::Ask(chance.pick(&[ActionType::Abort, ActionType::Retry, ActionType::Restart])),
         3 => Event::Ask(chance.pick(&[
@@ -197,6 +199,7 @@ fn event(chance: &mut Chance) -> Event {
         16 => chance.pick(&[Event::RouteUnreadable(0), Event::RouteUnreadable(1), Event::ServiceUnreadable]),
         17 => Event::Back,
         18 => Event::Silent(chance.below(2) == 0),
+        19 => Event::Leads,
         _ => Event::DeleteDeployment { revision, of_baseline },
     }
 }
@@ -281,6 +284,10 @@ impl Course {
                 model.forget();
             }
             Event::Restart { after_writes: Some(more) } => model.crash_after = Some(model.writes + more),
+            Event::Leads => {
+                model.world.epoch += 1;
+                model.forget();
+            }
             Event::Fails => model.verdict = model.verdict.take().map(|_| Verdict::fail(Reason::BudgetSpent, "spent")),
             Event::MetricsAway => {
                 model.verdict = model.verdict.take().map(|_| Verdict::hold(Reason::MetricsUnavailable, "away"));

@@ -1,6 +1,6 @@
 //! The flags of `tidegate controller`.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Args, ValueEnum};
 
@@ -19,6 +19,9 @@ pub struct ControllerArguments {
     /// Address for metrics and probes
     #[arg(long, default_value = "0.0.0.0:8080")]
     pub listen: SocketAddr,
+    /// File with receivers that every decision is sent to; docs/audit.md has its form
+    #[arg(long, value_name = "FILE")]
+    pub notifications_file: Option<PathBuf>,
     /// Form of the log
     #[arg(long, value_enum, default_value_t)]
     pub log_format: LogFormat,

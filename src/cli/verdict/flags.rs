@@ -25,7 +25,7 @@ pub struct VerdictArguments {
     #[arg(value_name = "FILE")]
     pub windows: PathBuf,
     /// Name of the metric in the answer
-    #[arg(long)]
+    #[arg(long, value_parser = one_line)]
     pub metric: Option<String>,
     /// Probability of a false Fail over the whole rollout, however often it is looked at
     #[arg(long, default_value = "0.01", value_parser = probability)]
@@ -93,6 +93,14 @@ impl VerdictArguments {
 fn number(text: &str, allowed: impl Fn(f64) -> bool, range: &str) -> Result<f64, String> {
     let number = text.trim().parse().ok().filter(|number: &f64| allowed(*number));
     number.ok_or_else(|| format!("must be a number {range}"))
+}
+
+/// A name that may be printed: a terminal obeys control characters.
+fn one_line(text: &str) -> Result<String, String> {
+    match text.chars().any(char::is_control) {
+        true => Err("it has control characters: a name is one line of text".into()),
+        false => Ok(text.to_owned()),
+    }
 }
 
 fn probability(text: &str) -> Result<f64, String> {

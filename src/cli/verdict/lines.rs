@@ -11,16 +11,24 @@ const BUFFER_BYTES: usize = 64 * 1024;
 pub struct Lines<R> {
     reader: BufReader<R>,
     line: Vec<u8>,
+    /// A line was read: what comes next is not the beginning.
+    begun: bool,
 }
+
+/// Some editors begin a file with it.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 impl<R: Read> Lines<R> {
     pub fn new(input: R) -> Self {
-        Self { reader: BufReader::with_capacity(BUFFER_BYTES, input), line: Vec::new() }
+        Self { reader: BufReader::with_capacity(BUFFER_BYTES, input), line: Vec::new(), begun: false }
     }
 
     /// The next line that is not blank.
-    pub fn next(&mut self) -> Result<Option<&[u8]>> {
+    pub fn read(&mut self) -> Result<Option<&[u8]>> {
         while self.fill()? {
+            if !std::mem::replace(&mut self.begun, true) && self.line.starts_with(BYTE_ORDER_MARK) {
+                self.line.drain(..BYTE_ORDER_MARK.len());
+            }
             if !self.line.trim_ascii().is_empty() {
                 return Ok(Some(&self.line));
             }
@@ -67,7 +75,7 @@ mod tests {
     fn lines(text: &[u8]) -> Vec<Vec<u8>> {
         let mut lines = Lines::new(text);
         let mut found = Vec::new();
-        while let Some(line) = lines.next().unwrap() {
+        while let Some(line) = lines.read().unwrap() {
             found.push(line.to_vec());
         }
         found
@@ -77,6 +85,12 @@ mod tests {
     fn blank_lines_are_none_and_the_last_needs_no_end() {
         assert_eq!(lines(b"a\n\n  \r\nb\r\nc"), [b"a".to_vec(), b"b\r".to_vec(), b"c".to_vec()]);
         assert!(lines(b"").is_empty() && lines(b"\n").is_empty());
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_no_part_of_the_first_line() {
+        assert_eq!(lines(b"\xef\xbb\xbfa\n\xef\xbb\xbfb\n"), [b"a".to_vec(), b"\xef\xbb\xbfb".to_vec()]);
+        assert_eq!(lines(b"\xef\xbb\xbf\r\na"), [b"a".to_vec()]);
     }
 
     #[test]

@@ -58,6 +58,10 @@ impl Leadership {
     /// Whether a write may be sent now.
     pub fn may_write(&self) -> bool {
         let state = self.lock();
+        #[cfg(feature = "mutants")]
+        if crate::controller::mutation::outlives_lease() {
+            return !matches!(state.standing, Standing::StandBy);
+        }
         match state.standing {
             Standing::Alone => true,
             Standing::Leader { until, .. } => state.contested.is_none() && self.runtime.elapsed() < until,

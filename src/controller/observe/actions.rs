@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Gathered, seconds};
+use super::{Gathered, Seen, authors, seconds};
 use crate::{
     api::RolloutActionSpec,
     engine::ActionView,
@@ -32,7 +32,8 @@ pub(super) fn views(gathered: &Gathered, unread: &mut Vec<String>) -> Vec<Action
         (created.to_owned(), object::name(action).to_owned())
     };
     open.sort_by_key(age);
-    open.into_iter().filter_map(view).collect()
+    let vouched_since = authors::vouched_since(gathered);
+    open.into_iter().filter_map(|action| view(action, &vouched_since)).collect()
 }
 
 /// The actions that name this Rollout and have no outcome.
@@ -60,9 +61,15 @@ pub fn expired(action: &Value, now: &str) -> bool {
     old && action.pointer("/metadata/ownerReferences/0").is_none()
 }
 
-fn view(document: &Value) -> Option<ActionView> {
+fn view(document: &Value, vouched_since: &Seen<i64>) -> Option<ActionView> {
     // The schema refuses what cannot be read here.
     let spec = RolloutActionSpec::deserialize(&document["spec"]).ok()?;
+    let created = text(document, "/metadata/creationTimestamp").and_then(seconds);
+    let author = spec.author.filter(|author| !author.is_empty());
+    let vouched = match vouched_since {
+        Seen::Known(since) => created.is_some_and(|created| created > *since),
+        Seen::Absent | Seen::Unknown(_) => false,
+    };
     Some(ActionView {
         name: object::name(document).to_owned(),
         uid: text(document, "/metadata/uid").unwrap_or_default().to_owned(),
@@ -71,7 +78,9 @@ fn view(document: &Value) -> Option<ActionView> {
         run: spec.run,
         step: spec.step,
         gate: spec.gate,
-        author: spec.author.filter(|author| !author.is_empty()).unwrap_or_else(|| UNKNOWN_AUTHOR.into()),
+        verified: vouched && author.is_some(),
+        author: author.unwrap_or_else(|| UNKNOWN_AUTHOR.into()),
+        on_behalf_of: spec.on_behalf_of.filter(|other| !other.is_empty()),
         reason: spec.reason.unwrap_or_default(),
     })
 }

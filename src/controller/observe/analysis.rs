@@ -31,7 +31,10 @@ pub(super) fn resolve(gathered: &Gathered) -> Result<ResolvedAnalysis, Vec<Refus
     let routed = spec["traffic"]["routes"].as_array().is_some_and(|routes| !routes.is_empty());
     match (measure::resolve(&analysis, &templates, budget.as_ref(), routed), provider) {
         (Ok(resolved), None) => Ok(resolved),
-        (Ok(resolved), Some(Ok((name, _)))) => Ok(ResolvedAnalysis { provider: Some(name), ..resolved }),
+        (Ok(resolved), Some(Ok((name, provider)))) => {
+            let refusals = measure::foreign(&resolved.metrics, &provider.tenancy, object::namespace(&gathered.rollout));
+            if refusals.is_empty() { Ok(ResolvedAnalysis { provider: Some(name), ..resolved }) } else { Err(refusals) }
+        }
         (Ok(_), Some(Err(refusal))) => Err(vec![refusal]),
         (Err(refusals), None | Some(Ok(_))) => Err(refusals),
         (Err(refusals), Some(Err(refusal))) => Err(refusals.into_iter().chain([refusal]).collect()),

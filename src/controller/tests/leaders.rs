@@ -33,7 +33,8 @@ fn candidate(fake: &Arc<Fake>) -> (Shell, Arc<Leadership>) {
     let leadership = Arc::new(Leadership::candidate(alone.runtime.clone()));
     let (events, _) = Events::new(alone.metrics.clone());
     let queue = Arc::new(Queue::new(alone.runtime.clone()));
-    let evaluators = Evaluators::new(queue, alone.runtime.clone(), Arc::new(Servers));
+    let servers = Arc::new(Servers::new(fake.clone(), "tidegate-system"));
+    let evaluators = Evaluators::new(queue, alone.runtime.clone(), servers);
     let (metrics, runtime) = (alone.metrics.clone(), alone.runtime.clone());
     (Shell::new(fake.clone(), metrics, events, evaluators, runtime, leadership.clone()), leadership)
 }

@@ -1,42 +1,56 @@
 //! The live provider against a server on this host that gives one prepared answer.
 
-use std::sync::{Arc, Mutex};
+mod bodies;
+mod credentials;
+mod targets;
+
+use std::sync::Mutex;
 
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
+    io::{AsyncRead, AsyncReadExt, AsyncWriteExt},
     net::TcpListener,
 };
 
 use super::*;
+use crate::{api::AddressKind, measure::secrets::NoSecrets};
 
 const MATRIX: &str =
     r#"{"status":"success","data":{"resultType":"matrix","result":[{"metric":{"a":"b"},"values":[[5,"7"]]}]}}"#;
 
 /// A server that gives this answer to every request; and the requests that it got.
-async fn serve(head: &'static str, body: String) -> (MetricsProviderSpec, Arc<Mutex<Vec<String>>>) {
+async fn serve(head: &str, body: String) -> (MetricsProviderSpec, Arc<Mutex<Vec<String>>>) {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = format!("http://{}", listener.local_addr().unwrap());
     let requests = Arc::new(Mutex::new(Vec::new()));
-    let seen = requests.clone();
+    let (seen, head) = (requests.clone(), head.to_owned());
     tokio::spawn(async move {
         while let Ok((mut stream, _)) = listener.accept().await {
-            let mut request = vec![0; 16_384];
-            let mut length = 0;
-            while !complete(&request[..length]) {
-                let read = stream.read(&mut request[length..]).await.unwrap_or(0);
-                length += read;
-                if read == 0 {
-                    break;
-                }
-            }
-            seen.lock().unwrap().push(String::from_utf8_lossy(&request[..length]).into_owned());
+            let request = request(&mut stream).await;
+            seen.lock().unwrap().push(request);
             let answer =
                 format!("HTTP/1.1 {head}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}", body.len());
             let _ = stream.write_all(answer.as_bytes()).await;
         }
     });
-    (MetricsProviderSpec { address, ..MetricsProviderSpec::default() }, requests)
+    let allow_addresses = vec![AddressKind::Loopback];
+    (MetricsProviderSpec { address, allow_addresses, ..MetricsProviderSpec::default() }, requests)
+}
+
+fn open(spec: &MetricsProviderSpec) -> Result<Prometheus, PrometheusError> {
+    Prometheus::new("prometheus", spec, Arc::new(NoSecrets))
+}
+
+/// One request with its body, or as much as comes.
+async fn request(stream: &mut (impl AsyncRead + Unpin)) -> String {
+    let (mut request, mut length) = (vec![0; 16_384], 0);
+    while !complete(&request[..length]) {
+        match stream.read(&mut request[length..]).await {
+            Ok(read) if read > 0 => length += read,
+            _ => break,
+        }
+    }
+    String::from_utf8_lossy(&request[..length]).into_owned()
 }
 
 /// Whether a request has come with its whole body.
@@ -53,7 +67,7 @@ const JSON: &str = "200 OK\r\ncontent-type: application/json; charset=utf-8";
 async fn a_query_over_time_is_a_subquery_without_the_moment_it_begins_at() {
     let body = MATRIX.replace(r#"[[5,"7"]]"#, r#"[[100,"6"],[115,"7"]]"#);
     let (spec, requests) = serve(JSON, body).await;
-    let series = Prometheus::new(&spec).unwrap().over("sum(a) # note", 100, 160, 15).await.unwrap();
+    let series = open(&spec).unwrap().over("sum(a) # note", 100, 160, 15).await.unwrap();
     assert_eq!(series[0].samples, [(115_000, 7.0)]);
     let request = requests.lock().unwrap()[0].clone();
     assert!(
@@ -65,7 +79,7 @@ async fn a_query_over_time_is_a_subquery_without_the_moment_it_begins_at() {
 #[tokio::test]
 async fn a_range_selector_is_asked_for_at_its_end() {
     let (spec, requests) = serve(JSON, MATRIX.into()).await;
-    let provider = Prometheus::new(&spec).unwrap();
+    let provider = open(&spec).unwrap();
     let series = provider.raw(r#"a{b="c"} # note"#, 100, 160).await.unwrap();
     assert_eq!(series[0].samples, [(5_000, 7.0)]);
     let request = requests.lock().unwrap()[0].clone();
@@ -79,7 +93,7 @@ async fn a_token_is_read_anew_for_each_query() {
     let (mut spec, requests) = serve(JSON, MATRIX.into()).await;
     let file = std::env::temp_dir().join(format!("tidegate-token-{}", std::process::id()));
     spec.bearer_token_file = Some(file.display().to_string());
-    let provider = Prometheus::new(&spec).unwrap();
+    let provider = open(&spec).unwrap();
     for token in ["one", "two"] {
         std::fs::write(&file, format!("{token}\n")).unwrap();
         provider.raw("a", 0, 60).await.unwrap();
@@ -98,15 +112,14 @@ async fn what_is_no_answer_says_why_not() {
         ("503 Service Unavailable\r\ncontent-type: application/json", "{}".into(), WhyNot::Status(503)),
         ("200 OK\r\ncontent-type: text/html", page(), WhyNot::NotJson),
         (JSON, page(), WhyNot::NotJson),
-        (JSON, " ".repeat(LARGEST_ANSWER + 1), WhyNot::TooMany { what: "bytes", limit: LARGEST_ANSWER }),
     ] {
         let (spec, _) = serve(head, body).await;
-        let provider = Prometheus::new(&spec).unwrap();
+        let provider = open(&spec).unwrap();
         assert_eq!(provider.instant("up", 5).await, Err(expected), "{head}");
     }
     let (mut spec, _) = serve(JSON, MATRIX.into()).await;
     spec.address = "http://127.0.0.1:1".into();
-    assert_eq!(Prometheus::new(&spec).unwrap().instant("up", 5).await, Err(WhyNot::Unreachable));
+    assert_eq!(open(&spec).unwrap().instant("up", 5).await, Err(WhyNot::Unreachable));
 }
 
 #[tokio::test]
@@ -114,10 +127,10 @@ async fn a_provider_that_cannot_be_built_says_which_field() {
     let (spec, _) = serve(JSON, MATRIX.into()).await;
     for address in ["prometheus:9090", "ftp://prometheus", "", "http://"] {
         let spec = MetricsProviderSpec { address: address.into(), ..spec.clone() };
-        assert!(matches!(Prometheus::new(&spec), Err(PrometheusError::Address(_))), "{address}");
+        assert!(matches!(open(&spec), Err(PrometheusError::Address(_))), "{address}");
     }
     for bundle in ["no certificates", ""] {
         let spec = MetricsProviderSpec { ca_bundle: Some(bundle.into()), ..spec.clone() };
-        assert!(matches!(Prometheus::new(&spec), Err(PrometheusError::CaBundle(_) | PrometheusError::EmptyBundle)));
+        assert!(matches!(open(&spec), Err(PrometheusError::CaBundle)));
     }
 }

@@ -59,6 +59,16 @@ fn what_cannot_be_written_is_refused_by_name() {
 }
 
 #[test]
+fn a_tree_as_deep_as_its_text_is_long_is_not_parsed() {
+    for part in ["(", "-", "1+", "a or ", "a UNLESS ", "sum(", "a^"] {
+        let query = format!("{}a", part.repeat(8_000 / part.len()));
+        assert!(matches!(fill(&query, &with("")), Err(QueryError::TooDeep(_))), "{part}");
+    }
+    let deep = format!("{}a{}", "(".repeat(500), ")".repeat(500));
+    assert_eq!(fill(&deep, &with("")), Ok(deep), "this much can be walked");
+}
+
+#[test]
 fn only_plain_selectors_are_read_raw() {
     for query in ["a", r#"a{b="c"}"#, r#"{__name__="a"}"#, "a # the counter"] {
         assert!(check_selector(query).is_ok(), "{query}");

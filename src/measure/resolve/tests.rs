@@ -134,6 +134,83 @@ fn without_a_route_a_service_tells_no_arm_from_the_other() {
     }
 }
 
+/// A label, and the prefix of its value.
+type Rule = Option<(&'static str, Option<&'static str>)>;
+
+/// The rule under which each preset asks for its own namespace only; none: its labels do not tell namespaces apart for sure.
+const PRESETS: [(&str, Rule); 8] = [
+    ("cilium", Some(("destination_namespace", None))),
+    ("contour", Some(("envoy_cluster_name", Some("{{ namespace }}_")))),
+    ("envoy-gateway", Some(("namespace", None))),
+    ("ingress-nginx", Some(("namespace", None))),
+    ("istio", Some(("destination_service_namespace", None))),
+    ("linkerd", Some(("namespace", None))),
+    ("opentelemetry", Some(("namespace", None))),
+    ("traefik", None),
+];
+
+#[test]
+fn every_preset_has_the_rule_of_tenancy_that_the_documentation_says() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/presets");
+    let documented = std::fs::read_to_string(folder.join("../../docs/metrics.md")).unwrap();
+    for (name, rule) in PRESETS {
+        let text = std::fs::read_to_string(folder.join(format!("{name}.yaml"))).unwrap();
+        let document: serde_json::Value = serde_yaml_ng::from_str(&text).unwrap();
+        let template: AnalysisTemplateSpec = serde_json::from_value(document["spec"].clone()).unwrap();
+        let given = template.args.iter().filter(|arg| arg.value.is_none());
+        let given = given.map(|arg| crate::api::Arg { value: Some("x".into()), ..arg.clone() }).collect();
+        let reference = TemplateRef { kind: TemplateKind::AnalysisTemplate, name: name.into(), args: given };
+        let spec = AnalysisSpec { templates: vec![reference], ..AnalysisSpec::default() };
+        let templates = [(TemplateKind::AnalysisTemplate, name.to_owned(), template)];
+        let metrics = resolve(&spec, &templates, None, true).unwrap().metrics;
+        let strange = TenancyRule { label: "tenant".into(), prefix: Some("{{ namespace }}/".into()) };
+        let count = metrics.iter().map(|metric| queries(&mut metric.clone()).len()).sum::<usize>();
+        assert_eq!(foreign(&metrics, std::slice::from_ref(&strange), "shop").len(), count, "{name}");
+        let Some((label, prefix)) = rule else { continue };
+        let rule = TenancyRule { label: label.into(), prefix: prefix.map(str::to_owned) };
+        assert_eq!(foreign(&metrics, &[strange, rule.clone()], "shop"), [], "{name}");
+        let tenancy = Tenancy::new(&[rule], "shop");
+        let order = Order { namespace: "shop".into(), ..Order::default() };
+        for metric in &metrics {
+            for (_, query) in queries(&mut metric.clone()) {
+                let query = order.query(query, Arm::Canary).unwrap();
+                let same = promql_parser::parser::parse(&query).unwrap().to_string();
+                assert_eq!(tenancy.limit(&query), Ok(same), "{name}: it has the label by itself");
+            }
+        }
+        let written = match prefix {
+            Some(prefix) => format!("| {name} | `{{label: {label}, prefix: \"{prefix}\"}}` |"),
+            None => format!("| {name} | `{{label: {label}}}` |"),
+        };
+        assert!(documented.contains(&written), "docs/metrics.md has no row {written}");
+    }
+}
+
+#[test]
+fn a_query_of_another_namespace_is_refused_by_metric_and_field() {
+    let spec = analysis(
+        r#"
+metrics:
+- name: errors
+  ratio:
+    bad: rq{c="{{ route.cluster }}",code="5"}
+    total: rq{service="{{ service }}"}
+- name: lag
+  threshold: {query: 'sum(lag) or vector(0)', success: "< 5"}
+"#,
+    );
+    let metrics = resolve(&spec, &[], None, true).unwrap().metrics;
+    let rule = TenancyRule { label: "c".into(), prefix: Some("{{ namespace }}_".into()) };
+    let messages: Vec<String> = foreign(&metrics, &[rule], "shop").into_iter().map(|one| one.message).collect();
+    assert_eq!(messages.len(), 2, "{messages:?}");
+    assert!(
+        messages[0].starts_with("metric errors, ratio.total: selector rq{service=\"\"} is not limited"),
+        "{messages:?}"
+    );
+    assert!(messages[1].starts_with("metric lag, threshold.query: selector lag is not limited"), "{messages:?}");
+    assert_eq!(foreign(&metrics, &[], "shop"), []);
+}
+
 #[test]
 fn bounds_of_the_schema_are_checked_for_manifests_that_no_api_server_has_seen() {
     for (given, field) in [

@@ -68,8 +68,5 @@ fn selectors_that_differ_and_select_the_same_series_give_no_evidence() {
     provider.series.retain(|selector, _| selector.starts_with("errors_all"));
     let view = until(&mut order(), &provider, 120, never).1;
     check(&view, HOLD, Reason::MetricsUnavailable);
-    let said = format!(
-        "both arms select the same series, such as {{instance=\"10.0.0.1:8002\",job=\"envoy\",selector=\"{CANARY}\"}}"
-    );
-    assert!(view.verdict.message.contains(&said), "{}", view.verdict.message);
+    assert!(view.verdict.message.contains("both arms select the same series, "), "{}", view.verdict.message);
 }

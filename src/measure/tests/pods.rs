@@ -37,6 +37,37 @@ fn an_arm_is_idle_only_if_its_own_pods_were_scraped() {
 }
 
 #[test]
+fn other_pods_that_are_scraped_do_not_stand_in_for_an_arm_that_is_not() {
+    let selector = |name: &str| format!(r#"{name}{{namespace="shop",revision="{{{{ revision }}}}"}}"#);
+    let ratio = RatioMetric { bad: Some(selector("bad")), good: None, total: selector("all") };
+    let begin = || Order {
+        metrics: vec![Metric { name: "errors".into(), ratio: Some(ratio.clone()), ..Metric::default() }],
+        ..order()
+    };
+    let up = |name: &str| {
+        let mut up = pod(name, START, START..START + 600);
+        up.samples.iter_mut().for_each(|(_, value)| *value = 1.0);
+        up
+    };
+    let stable = pod("checkout-def-s1", START_POD, START_POD..START + 600);
+    let scraped = |stable: Vec<Series>, targets: &[&str]| Fake {
+        series: [
+            (r#"all{namespace="shop",revision="def"}"#.to_owned(), stable),
+            (r#"up{namespace="shop"}"#.to_owned(), targets.iter().map(|name| up(name)).collect()),
+        ]
+        .into(),
+        ..Fake::default()
+    };
+    let others = ["checkout-def-s1", "cart-abc-1"];
+    let provider = scraped(vec![stable.clone()], &others);
+    check(&until(&mut begin(), &provider, 120, never).1, HOLD, Reason::MetricsUnavailable);
+    let provider = scraped(vec![], &["cart-abc-1"]);
+    check(&until(&mut begin(), &provider, 120, never).1, HOLD, Reason::MetricsUnavailable);
+    let provider = scraped(vec![stable], &["checkout-def-s1", "checkout-abc-c1"]);
+    check(&until(&mut begin(), &provider, 25, never).1, OPEN, Reason::InsufficientEvidence);
+}
+
+#[test]
 fn a_pod_that_this_run_makes_later_counts_from_0() {
     let first = pod("checkout-abc-c1", START, START + 2..START + 600);
     let second = pod("checkout-abc-c2", START + 60, START + 62..START + 600);

@@ -103,6 +103,7 @@ fn where_nothing_is_found_it_is_said_why() {
         ("no bake", alone(vec![step("10", "0s")], &keep), WhyNothing::NoBake),
         ("too short", alone(vec![step("10", "57s")], &keep), WhyNothing::TooShort),
         ("too few", alone(vec![step("1", "5m")], &|it| it.load.requests_per_second = 0.1), WhyNothing::TooFewRequests),
+        ("nothing worse", alone(vec![step("10", "5m")], &|it| it.load.error_ratio = 0.99), WhyNothing::NothingWorse),
         ("no metric", alone(vec![step("10", "5m")], &|it| it.is_compared = false), WhyNothing::NoMetric),
         ("no control", alone(vec![step("100", "5m")], &|it| it.budget = None), WhyNothing::NoControl),
         (

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::LAPSE;
 use crate::{
     api::REVISION_LABEL,
-    controller::{Cluster, ClusterError, DEPLOYMENT, EVENT, Kind, Patch, ROLLOUT, WriteSite},
+    controller::{Cluster, ClusterError, DEPLOYMENT, ENDPOINT_SLICE, EVENT, Kind, Patch, ROLLOUT, WriteSite},
     sim::{clock::Millis, link::Link},
     workload::object::{items, name, text},
 };
@@ -32,6 +32,10 @@ pub enum Lapse {
     OwnWrites,
     HidesWritten,
     AddsDefaults,
+    StripsOthers,
+    /// Of the metrics server's line.
+    IgnoresWarnings,
+    DeadWatch,
 }
 
 /// One process's line, with a lapse.
@@ -39,11 +43,13 @@ pub struct Line {
     inner: Arc<Link>,
     /// What this process wrote last of each object, and when.
     own: Mutex<BTreeMap<(Kind, String), (Value, Millis)>>,
+    /// The first answer to each list of endpoints.
+    first: Mutex<BTreeMap<String, Vec<Value>>>,
 }
 
 impl Line {
     pub fn new(inner: Arc<Link>) -> Self {
-        Self { inner, own: Mutex::default() }
+        Self { inner, own: Mutex::default(), first: Mutex::default() }
     }
 
     fn written(&self, kind: Kind, name: &str) -> Option<(Value, Millis)> {
@@ -104,6 +110,18 @@ fn spoil(site: WriteSite, patch: &mut Patch, now: Option<&Value>) {
             let known = |one: &Value| json!({"name": one["name"], "port": one["port"], "weight": one["weight"]});
             backends(patch).flatten().for_each(|one| *one = known(one));
         }
+        (Some(Lapse::StripsOthers), WriteSite::RouteName | WriteSite::RouteWeight | WriteSite::RouteDrop) => {
+            let Patch::Json(operations) = patch else { return };
+            let rules = now.map(|route| items(route, "/spec/rules")).unwrap_or_default();
+            let stripped = |(index, rule): (usize, &Value)| {
+                let path = format!("/spec/rules/{index}/backendRefs");
+                let is_ours = operations.iter().any(|it| text(it, "/path").is_some_and(|at| at.starts_with(&path)));
+                let first = items(rule, "/backendRefs").first()?;
+                (!is_ours).then(|| json!({"op": "replace", "path": path, "value": [first]}))
+            };
+            let more: Vec<Value> = rules.iter().enumerate().filter_map(stripped).collect();
+            operations.extend(more);
+        }
         (Some(Lapse::SharedSelector), WriteSite::ServiceApply) => {
             if let Patch::Apply { document, .. } = patch
                 && let Some(selector) = document.pointer_mut("/spec/selector").and_then(Value::as_object_mut)
@@ -145,7 +163,11 @@ impl Cluster for Line {
     }
 
     async fn list(&self, kind: Kind, namespace: &str, selector: &str) -> Result<Vec<Value>, ClusterError> {
-        let found = self.inner.list(kind, namespace, selector).await?;
+        let mut found = self.inner.list(kind, namespace, selector).await?;
+        if LAPSE.get() == Some(Lapse::DeadWatch) && kind == ENDPOINT_SLICE {
+            let mut first = self.first.lock().unwrap_or_else(PoisonError::into_inner);
+            found.clone_from(first.entry(format!("{namespace} {selector}")).or_insert(found.clone()));
+        }
         Ok(found.into_iter().filter_map(|document| self.seen(kind, document)).collect())
     }
 

@@ -4,7 +4,7 @@ use crate::{
     api::ActionType,
     sim::{
         Deed, Habits,
-        scenario::{IMAGES, ROLLOUT_NAME, Shop},
+        scenario::{IMAGES, NEIGHBOUR, ROLLOUT_NAME, Shop},
         schedule::Schedule,
         story::Story,
     },
@@ -32,8 +32,7 @@ pub fn situations() -> Vec<(&'static str, Schedule)> {
     let (stable, canary) = (IMAGES[0].to_owned(), IMAGES[1].to_owned());
     let pause = |paused| Deed::Pause { rollout: ROLLOUT_NAME.into(), paused };
     let flap = |millis| Deed::Flap { image: canary.clone(), percent: 100, millis };
-    let mut all: Vec<(&'static str, Schedule)> =
-        Story::all().iter().map(|story| (story.name, story.schedule().clone())).collect();
+    let mut all: Vec<_> = Story::all().iter().map(|story| (story.name, story.schedule().clone())).collect();
     all.extend([
         of(
             "a stable pod is missing while a version is taken back",
@@ -60,6 +59,21 @@ pub fn situations() -> Vec<(&'static str, Schedule)> {
             "the metrics server is away for a while",
             &judged,
             vec![(1, deploy()), (8, Deed::Prometheus { away: true }), (60, Deed::Prometheus { away: false })],
+        ),
+        of(
+            "the metrics server warns of parts while a bad version is out",
+            &judged,
+            vec![
+                (1, Deed::Partial { now: true }),
+                (1, Deed::Fail { image: canary.clone(), per_million: 500_000 }),
+                (1, deploy()),
+                (150, Deed::Partial { now: false }),
+            ],
+        ),
+        of(
+            "two runs on one route",
+            &Shop { neighbour: true, ..long.clone() },
+            vec![(10, deploy()), (15, Deed::Deploy { rollout: NEIGHBOUR.into(), image: canary.clone() })],
         ),
         of("the controller restarts at rest", &brief, vec![(1, deploy()), (80, Deed::Kill)]),
         of(

@@ -104,7 +104,8 @@ pub fn fields_of(shape: &Shape, value: &Value) -> Fields {
         Value::Object(members) => {
             for (key, member) in members {
                 let mut below = fields_of(shape.field(key), member);
-                if member.is_null() || member.as_object().is_some_and(serde_json::Map::is_empty) {
+                let is_unnamed = shape.is_open && !shape.names(key);
+                if is_unnamed || member.is_null() || member.as_object().is_some_and(serde_json::Map::is_empty) {
                     below.mark();
                 }
                 fields.hang(&format!("f:{key}"), below);

@@ -4,7 +4,8 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::controller::{CONTROLLER_REVISION, DEPLOYMENT, GRPC_ROUTE, HTTP_ROUTE, Kind, POD, SERVICE};
+use super::rules::has_status;
+use crate::controller::{CONTROLLER_REVISION, DEPLOYMENT, EVENT, GRPC_ROUTE, HTTP_ROUTE, Kind, POD, SERVICE};
 
 /// Fields that are left away if they are zero or false; elsewhere a zero is a value.
 const OMITTED: [&str; 11] = [
@@ -32,6 +33,7 @@ pub fn blank(kind: Kind) -> Value {
         SERVICE => json!({"metadata": {}, "spec": {}, "status": {"loadBalancer": {}}}),
         POD => json!({"metadata": {}, "spec": {"containers": null}, "status": {}}),
         CONTROLLER_REVISION => json!({"metadata": {}, "revision": 0}),
+        EVENT => json!({"metadata": {}, "deprecatedSource": {}}),
         _ if is_custom(kind) => json!({}),
         _ => json!({"metadata": {}, "spec": {}, "status": {}}),
     }
@@ -52,12 +54,31 @@ pub fn fill(kind: Kind, document: &mut Value) {
         if let Some(raw) = raw {
             document["data"] = raw;
         }
+        if let Some(all) = document.as_object_mut().filter(|_| !has_status(kind)) {
+            all.remove("status");
+        }
     }
     match kind {
         DEPLOYMENT => deployment(document),
         SERVICE => service(document),
+        EVENT => set(document, "deprecatedSource", json!({})),
         HTTP_ROUTE | GRPC_ROUTE => route(kind, &mut document["spec"]),
         _ => {}
+    }
+}
+
+/// Maps and lists of the metadata are left away if they are empty, of every kind.
+pub fn omit_empty(metadata: &mut Map<String, Value>) {
+    let is_empty = |value: &Value| match value {
+        Value::Null => true,
+        Value::Array(items) => items.is_empty(),
+        Value::Object(members) => members.is_empty(),
+        Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
+    };
+    for field in ["labels", "annotations", "finalizers", "ownerReferences"] {
+        if metadata.get(field).is_some_and(is_empty) {
+            metadata.remove(field);
+        }
     }
 }
 
@@ -98,6 +119,10 @@ fn each(object: &mut Value, list: &str, fill: impl FnMut(&mut Value)) {
 fn deployment(document: &mut Value) {
     set(document, "status", json!({}));
     set(document, "spec", json!({}));
+    // Its numbers are left away if they are zero, unlike that of the spec.
+    if let Some(status) = document["status"].as_object_mut() {
+        status.retain(|_, value| *value != 0);
+    }
     let spec = &mut document["spec"];
     for (field, value) in [
         ("replicas", json!(1)),
@@ -200,6 +225,8 @@ fn service(document: &mut Value) {
     set(spec, "type", json!("ClusterIP"));
     if spec["sessionAffinity"] == "ClientIP" {
         set(spec, "sessionAffinityConfig", json!({"clientIP": {"timeoutSeconds": 10_800}}));
+    } else if let Some(spec) = spec.as_object_mut() {
+        spec.remove("sessionAffinityConfig");
     }
     if spec["type"] != "ExternalName" {
         set(spec, "internalTrafficPolicy", json!("Cluster"));

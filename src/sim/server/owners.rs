@@ -106,7 +106,8 @@ impl Owners {
 
     /// The document that an apply makes, or whom it conflicts with.
     pub fn apply(&mut self, write: &Write, live: &Value, applied: &Value, force: bool) -> Result<Value, Vec<Arc<str>>> {
-        let last = self.entries.iter().find(|entry| entry.owner == write.owner).map(|entry| entry.fields.clone());
+        let entry = self.entries.iter().find(|entry| entry.owner == write.owner);
+        let (last, last_time) = (entry.map(|entry| entry.fields.clone()), entry.map(|entry| entry.time.clone()));
         let mut own = fields_of(write.shape, applied);
         own.cut(write.ignored);
         let merged = merge(write.shape, Some(live), applied);
@@ -128,7 +129,12 @@ impl Owners {
         self.take(&found, Some(&write.owner));
         own.subtract(&UNOWNED);
         if !own.is_empty() {
-            self.entries.push(write.entry(own));
+            let mut entry = write.entry(own);
+            // An apply that changes nothing of the object is no news: its entry is as old as it was, or without a time.
+            if next == *live {
+                entry.time = last_time.unwrap_or_else(|| "".into());
+            }
+            self.entries.push(entry);
         }
         Ok(next)
     }
@@ -146,7 +152,9 @@ impl Owners {
         let mut kept = without(shape, merged, &last).map_or_else(Fields::default, |pruned| left(&pruned));
         kept.add(&owned);
         gone.subtract(&kept);
-        let back = without(shape, merged, &gone).map_or_else(Fields::default, |pruned| left(&pruned));
+        let mut back = without(shape, merged, &gone).map_or_else(Fields::default, |pruned| left(&pruned));
+        // An object that somebody owns as such stays, also if nothing of it is left.
+        back.add(&owned);
         let mut removed = all;
         removed.subtract(&back);
         without(shape, merged, &removed.intersection(&last)).unwrap_or_else(|| json!({}))
@@ -167,14 +175,21 @@ impl Owners {
         self.entries.retain(|entry| !entry.fields.is_empty());
     }
 
-    /// Takes over a change of the replicas by the scale subresource. The server gives the new entry no time, and leaves one
-    /// that is there as it was.
-    pub fn scale(&mut self, write: &Write) {
-        let replicas = Fields::of(&["spec.replicas"]);
-        let found = Comparison { modified: replicas.clone(), ..Comparison::default() };
-        self.take(&found, Some(&write.owner));
+    /// Takes over a change of the replicas by the scale subresource. Of an object whose replicas nobody owns none is kept. A
+    /// Scale leaves a zero away: what is not there belongs to nobody. The server gives a new entry no time, and leaves one that
+    /// is there as it was.
+    pub fn scale(&mut self, write: &Write, replicas: i64) {
+        let field = Fields::of(&["spec.replicas"]);
+        if self.entries.iter().all(|entry| entry.fields.intersection(&field).is_empty()) {
+            return;
+        }
+        if replicas == 0 {
+            self.take(&Comparison { removed: field, ..Comparison::default() }, None);
+            return;
+        }
+        self.take(&Comparison { modified: field.clone(), ..Comparison::default() }, Some(&write.owner));
         if !self.entries.iter().any(|entry| entry.owner == write.owner) {
-            self.entries.push(Entry { time: "".into(), ..write.entry(replicas) });
+            self.entries.push(Entry { time: "".into(), ..write.entry(field) });
         }
     }
 

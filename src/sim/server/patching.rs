@@ -13,7 +13,7 @@ pub fn json_patched(document: &Value, operations: &[Value]) -> Result<Value, Str
         let value = || operation.get("value").cloned().unwrap_or_default();
         match verb {
             "add" => insert(&mut result, path, value()),
-            "replace" => existing(&mut result, path).map(|found| *found = value()),
+            "replace" => replace(&mut result, path, value()),
             "remove" => take(&mut result, path).map(drop),
             "test" => match result.pointer(path).unwrap_or(&Value::Null) {
                 found if *found == value() => Ok(()),
@@ -82,6 +82,19 @@ fn insert(document: &mut Value, path: &str, value: Value) -> Result<(), String> 
     Ok(())
 }
 
+/// The server's library takes a member that is not there for one to replace.
+fn replace(document: &mut Value, path: &str, value: Value) -> Result<(), String> {
+    if let Some(found) = document.pointer_mut(path) {
+        *found = value;
+        return Ok(());
+    }
+    match parent(document, path)? {
+        (Value::Object(members), key) => drop(members.insert(key, value)),
+        _ => return Err(format!("doc is missing path: {path}")),
+    }
+    Ok(())
+}
+
 fn take(document: &mut Value, path: &str) -> Result<Value, String> {
     let missing = || format!("unable to remove nonexistent key: {path}");
     match parent(document, path)? {
@@ -107,7 +120,9 @@ mod tests {
             (json!({"op": "add", "path": "/l/-", "value": 9}), Some(json!({"a": {"x/y": 1}, "l": [1, 2, 9]}))),
             (json!({"op": "add", "path": "/b/c", "value": 9}), None),
             (json!({"op": "replace", "path": "/a/x~1y", "value": 3}), Some(json!({"a": {"x/y": 3}, "l": [1, 2]}))),
-            (json!({"op": "replace", "path": "/a/none", "value": 3}), None),
+            (json!({"op": "replace", "path": "/a/z", "value": 3}), Some(json!({"a": {"x/y": 1, "z": 3}, "l": [1, 2]}))),
+            (json!({"op": "replace", "path": "/l/2", "value": 3}), None),
+            (json!({"op": "replace", "path": "/b/c", "value": 3}), None),
             (json!({"op": "remove", "path": "/l/0"}), Some(json!({"a": {"x/y": 1}, "l": [2]}))),
             (json!({"op": "remove", "path": "/a/none"}), None),
             (json!({"op": "remove", "path": "/l/2"}), None),

@@ -12,8 +12,9 @@ use super::{
 };
 use crate::{
     controller::{
-        ANALYSIS_TEMPLATE, CLUSTER_ANALYSIS_TEMPLATE, CONTROLLER_REVISION, DEPLOYMENT, ENDPOINT_SLICE, EVENT, HPA,
-        Kind, LEASE, METRICS_PROVIDER, NAMESPACE, POD, ROLLOUT, ROLLOUT_POLICY, SERVICE,
+        ANALYSIS_TEMPLATE, BACKEND_TLS_POLICY, BACKEND_TLS_POLICY_V1ALPHA3, CLUSTER_ANALYSIS_TEMPLATE,
+        CONTROLLER_REVISION, DEPLOYMENT, ENDPOINT_SLICE, EVENT, HPA, HTTP_ROUTE, Kind, LEASE, METRICS_PROVIDER,
+        NAMESPACE, POD, ROLLOUT, ROLLOUT_POLICY, SERVICE,
     },
     workload::object::{items, text},
 };
@@ -36,6 +37,7 @@ const KEPT: [&str; 7] =
 static NOTHING: LazyLock<Fields> = LazyLock::new(Fields::default);
 static STATUS: LazyLock<Fields> = LazyLock::new(|| Fields::of(&["status"]));
 static SPEC: LazyLock<Fields> = LazyLock::new(|| Fields::of(&["spec"]));
+static SPEC_AND_METADATA: LazyLock<Fields> = LazyLock::new(|| Fields::of(&["spec", "metadata"]));
 static SPEC_AND_LABELS: LazyLock<Fields> = LazyLock::new(|| Fields::of(&["spec", "metadata.labels"]));
 static ALL_BUT_STATUS_OF_PODS: LazyLock<Fields> =
     LazyLock::new(|| Fields::of(&["spec", "metadata.deletionTimestamp", "metadata.ownerReferences"]));
@@ -59,6 +61,7 @@ pub fn ignored(kind: Kind, subresource: &str) -> &'static Fields {
     match (subresource, kind) {
         ("status", DEPLOYMENT) => &SPEC_AND_LABELS,
         ("status", POD) => &ALL_BUT_STATUS_OF_PODS,
+        ("status", _) if is_custom(kind) => &SPEC_AND_METADATA,
         ("status", _) => &SPEC,
         _ if has_status(kind) => &STATUS,
         _ => &NOTHING,
@@ -111,12 +114,15 @@ fn keep(members: &mut serde_json::Map<String, Value>, field: &str, value: Option
 }
 
 /// The generation of the next document; None: the kind has none.
-pub fn generation(kind: Kind, live: Option<&Value>, next: &Value) -> Option<i64> {
+pub fn generation(kind: Kind, subresource: &str, live: Option<&Value>, next: &Value) -> Option<i64> {
     if WITHOUT_GENERATION.contains(&kind) {
         return None;
     }
     let Some(live) = live else { return Some(1) };
     let found = live.pointer("/metadata/generation").and_then(Value::as_i64).unwrap_or(0);
+    if subresource == "status" {
+        return Some(found);
+    }
     let differs = |pointer: &str| live.pointer(pointer) != next.pointer(pointer);
     let has_changed = match kind {
         // Annotations too: they are copied to the ReplicaSets.
@@ -159,6 +165,10 @@ pub fn violations(kind: Kind, live: Option<&Value>, next: &Value) -> Vec<String>
     match kind {
         DEPLOYMENT => found.extend(of_deployment(live, next)),
         SERVICE => found.extend(of_service(live, next)),
+        CONTROLLER_REVISION if next["data"].is_null() => found.push("data: Required value: data is mandatory".into()),
+        HTTP_ROUTE | BACKEND_TLS_POLICY | BACKEND_TLS_POLICY_V1ALPHA3 if next["spec"].is_null() => {
+            found.push("spec: Required value".into());
+        }
         CONTROLLER_REVISION if live.is_some_and(|live| live.get("data") != next.get("data")) => {
             found.push("data: Invalid value: field is immutable".into());
         }
@@ -222,6 +232,10 @@ fn of_service(live: Option<&Value>, next: &Value) -> Vec<String> {
     if ports.len() > 1 && ports.iter().any(|port| port.get("name").is_none()) {
         found.push("spec.ports[0].name: Required value".to_owned());
     }
+    let repeats = |(at, port): (usize, &Value)| ports[..at].iter().any(|other| other["name"] == port["name"]);
+    if ports.iter().enumerate().any(repeats) {
+        found.push("spec.ports[1].name: Duplicate value".to_owned());
+    }
     let is_port = |port: &Value| port["port"].as_i64().is_some_and(|port| (1..=65_535).contains(&port));
     if !ports.iter().all(is_port) {
         found.push("spec.ports[0].port: Invalid value: must be between 1 and 65535, inclusive".to_owned());
@@ -283,7 +297,7 @@ mod tests {
             (DEPLOYMENT, &judged, Some(4)),
             (SERVICE, &changed, None),
         ] {
-            assert_eq!(generation(kind, Some(&live), next), expected, "{}", kind.kind);
+            assert_eq!(generation(kind, "", Some(&live), next), expected, "{}", kind.kind);
         }
     }
 }

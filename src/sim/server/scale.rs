@@ -23,9 +23,13 @@ pub fn of(live: &Value) -> Value {
             "resourceVersion": metadata["resourceVersion"],
             "creationTimestamp": metadata["creationTimestamp"],
         },
-        "spec": {"replicas": number(live, "/spec/replicas").unwrap_or(0)},
+        "spec": {},
         "status": {"replicas": number(live, "/status/replicas").unwrap_or(0)},
     });
+    // A zero is left away.
+    if let Some(replicas) = number(live, "/spec/replicas").filter(|replicas| *replicas != 0) {
+        scale["spec"]["replicas"] = json!(replicas);
+    }
     if let Some(selector) = selector(live) {
         scale["status"]["selector"] = json!(selector);
     }
@@ -58,7 +62,7 @@ impl ApiServer {
         let mut owners = stored.owners.clone();
         if number(&next, "/spec/replicas") != Some(replicas) {
             next["spec"]["replicas"] = json!(replicas);
-            owners.scale(&target.write(writer, false));
+            owners.scale(&target.write(writer, false), replicas);
         }
         for field in ["resourceVersion", "uid"] {
             if let Some(asked) = scale["metadata"].get(field) {

@@ -35,6 +35,13 @@ pub fn prune(schema: &Value, document: &mut Value) {
     }
 }
 
+/// Whether there is anything that pruning would drop.
+pub fn has_unknown(schema: &Value, document: &Value) -> bool {
+    let mut pruned = document.clone();
+    prune(schema, &mut pruned);
+    pruned != *document
+}
+
 fn prune_value(schema: &Value, value: &mut Value) {
     match value {
         Value::Object(members) => {

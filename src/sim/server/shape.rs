@@ -11,8 +11,8 @@ use serde_json::{Map, Value, json};
 
 use super::schema;
 use crate::controller::{
-    ANALYSIS_TEMPLATE, BACKEND_TRAFFIC_POLICY, CLUSTER_ANALYSIS_TEMPLATE, DEPLOYMENT, HPA, Kind, METRICS_PROVIDER,
-    NAMESPACE, POD, ROLLOUT, ROLLOUT_POLICY, SERVICE,
+    ACTION, ANALYSIS_TEMPLATE, BACKEND_TRAFFIC_POLICY, CLUSTER_ANALYSIS_TEMPLATE, DEPLOYMENT, EVENT, HPA, Kind,
+    METRICS_PROVIDER, NAMESPACE, POD, ROLLOUT, ROLLOUT_POLICY, RUN, SERVICE,
 };
 
 /// The shape of one value.
@@ -21,6 +21,8 @@ pub struct Shape {
     fields: BTreeMap<String, Shape>,
     item: Option<Box<Shape>>,
     pub form: Form,
+    /// Its schema keeps what it does not know: such a member is owned by itself, besides what is in it.
+    pub is_open: bool,
 }
 
 /// How a value is owned.
@@ -37,11 +39,17 @@ pub enum Form {
     Keyed(Vec<(String, Option<String>)>),
 }
 
-static DEDUCED: Shape = Shape { fields: BTreeMap::new(), item: None, form: Form::Deduced };
+static DEDUCED: Shape = Shape { fields: BTreeMap::new(), item: None, form: Form::Deduced, is_open: false };
+static OPEN: Shape = Shape { fields: BTreeMap::new(), item: None, form: Form::Deduced, is_open: true };
 
 impl Shape {
     pub fn field(&self, name: &str) -> &Self {
-        self.fields.get(name).unwrap_or(&DEDUCED)
+        self.fields.get(name).unwrap_or(if self.is_open { &OPEN } else { &DEDUCED })
+    }
+
+    /// The schema names this member.
+    pub fn names(&self, name: &str) -> bool {
+        self.fields.contains_key(name)
     }
 
     pub fn item(&self) -> &Self {
@@ -138,7 +146,10 @@ static SHAPES: LazyLock<BTreeMap<Kind, Shape>> = LazyLock::new(|| {
         (HPA, shape(&["spec.scaleTargetRef atomic", "status.conditions[type]"])),
         (NAMESPACE, shape(CONDITIONS)),
         (BACKEND_TRAFFIC_POLICY, shape(&["spec.targetRefs[group,kind,name]"])),
+        (EVENT, shape(&["regarding atomic", "related atomic"])),
         (ROLLOUT, own(ROLLOUT)),
+        (RUN, own(RUN)),
+        (ACTION, own(ACTION)),
         (METRICS_PROVIDER, own(METRICS_PROVIDER)),
         (ROLLOUT_POLICY, own(ROLLOUT_POLICY)),
         (ANALYSIS_TEMPLATE, own(ANALYSIS_TEMPLATE)),
@@ -178,6 +189,7 @@ fn of_schema(schema: &Value) -> Shape {
         fields: properties.map(|(name, below)| (name.clone(), of_schema(below))).collect(),
         item: schema.get("items").map(|items| Box::new(of_schema(items))),
         form: Form::Deduced,
+        is_open: schema["x-kubernetes-preserve-unknown-fields"] == true,
     };
     let keys = schema["x-kubernetes-list-map-keys"].as_array().into_iter().flatten();
     match schema["x-kubernetes-list-type"].as_str() {

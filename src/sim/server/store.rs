@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use super::{ApiServer, Commit, Stored, Target, Verb, Writer, defaults, owners::Owners, rules};
+use super::{ApiServer, Commit, Stored, Target, Verb, Writer, defaults, journal::Deed, owners::Owners, rules};
 use crate::{
     controller::{ClusterError, Kind, POD, SERVICE},
     workload::object::{count, is_terminating, items, text},
@@ -54,12 +54,15 @@ impl ApiServer {
             return Err(ClusterError::Exists { object: target.object() });
         }
         if let Some(stored) = &stored
+            && stored.is_whole
             && owners.is_as(&stored.owners)
             && is_same(&stored.document, &next)
         {
             return Ok(stored.document.clone());
         }
-        defaults::members(&mut next, "metadata").insert("managedFields".into(), owners.render());
+        if !owners.is_empty() {
+            defaults::members(&mut next, "metadata").insert("managedFields".into(), owners.render());
+        }
         if dry_run {
             return Ok(Arc::new(next));
         }
@@ -75,16 +78,12 @@ impl ApiServer {
         if target.kind == SERVICE {
             defaults::allocate(next, live, self.serial);
         }
-        let generation = rules::generation(target.kind, live, next);
+        let generation = rules::generation(target.kind, target.subresource, live, next);
         let metadata = defaults::members(next, "metadata");
         for field in ["resourceVersion", "managedFields", "selfLink"] {
             metadata.remove(field);
         }
-        for map in ["labels", "annotations", "finalizers", "ownerReferences"] {
-            if metadata.get(map).is_some_and(is_empty) {
-                metadata.remove(map);
-            }
-        }
+        defaults::omit_empty(metadata);
         if live.is_none() {
             metadata.insert("uid".into(), json!(uid(self.serial)));
             metadata.insert("creationTimestamp".into(), json!(&*writer.now));
@@ -122,7 +121,9 @@ impl ApiServer {
         if is_gone {
             objects.remove(target.name);
         } else {
-            objects.insert(target.name.to_owned(), Stored { document: next.clone(), owners });
+            // A status that is filled in is not stored before the next write.
+            let is_whole = before.is_some() || !defaults::is_custom(target.kind) || next.get("status").is_none();
+            objects.insert(target.name.to_owned(), Stored { document: next.clone(), owners, is_whole });
         }
         self.has_garbage |= is_gone || !items(&next, "/metadata/ownerReferences").is_empty();
         self.commits.push(Commit {
@@ -148,6 +149,7 @@ impl ApiServer {
         name: &str,
         uid: Option<&str>,
     ) -> Result<(), ClusterError> {
+        self.note(writer, (kind, namespace, name), "", || Deed::Delete { uid: uid.map(str::to_owned) });
         let target = Target { kind, namespace, name, subresource: "" };
         self.mark(writer, target, uid, None)
     }
@@ -210,8 +212,7 @@ impl Target<'_> {
                 return Err(self.conflict());
             }
         }
-        let name = text(next, "/metadata/name").unwrap_or(self.name);
-        if name != self.name {
+        if live.is_some() && text(next, "/metadata/name") != Some(self.name) {
             return Err(self.refused("the name of the object does not match the name on the URL"));
         }
         Ok(())
@@ -258,15 +259,6 @@ fn is_same_metadata(live: &Value, next: &Value) -> bool {
     let (Some(live), Some(next)) = (live.as_object(), next.as_object()) else { return false };
     let counts = |(key, _): &(&String, &Value)| !["managedFields", "resourceVersion"].contains(&key.as_str());
     live.iter().filter(counts).eq(next.iter().filter(counts))
-}
-
-fn is_empty(value: &Value) -> bool {
-    match value {
-        Value::Null => true,
-        Value::Array(items) => items.is_empty(),
-        Value::Object(members) => members.is_empty(),
-        Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
-    }
 }
 
 /// A uid that looks like one, from a number.

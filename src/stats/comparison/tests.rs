@@ -112,6 +112,59 @@ fn with_windows_of_another_length_the_recording_begins_anew() {
 }
 
 #[test]
+fn a_metric_without_an_objective_has_bounds_of_its_ratio_too() {
+    let mut comparison = Comparison::new(Trial { objective: None, ..trial() });
+    comparison.learn_phi(1.0);
+    (0..6).for_each(|number| comparison.absorb(&window(number, WORSE[0])));
+    let (lower, upper) = comparison.compared().ratio.unwrap();
+    assert!((2.0..45.0).contains(&lower) && upper >= 45.0, "45 times as bad: {lower} to {upper}");
+    let mut again = Comparison::new(Trial { objective: None, ..trial() });
+    again.restore(&comparison.state()).unwrap();
+    assert_eq!(again, comparison);
+}
+
+/// Floats as 16 hexadecimal digits each, and no bounds of the ratio beside the budget's metric.
+fn as_older_versions_wrote(state: &Value) -> Value {
+    match state {
+        Value::Object(fields) => {
+            fields.iter().map(|(key, value)| (key.clone(), as_older_versions_wrote(value))).collect()
+        }
+        Value::Array(values) => values.iter().map(as_older_versions_wrote).collect(),
+        Value::String(text) if text.starts_with('.') => {
+            let floats = crate::stats::bits::unpack(state).unwrap();
+            floats.iter().map(|float| format!("{:016x}", float.to_bits())).collect::<String>().into()
+        }
+        other => other.clone(),
+    }
+}
+
+#[test]
+fn a_record_of_an_older_version_goes_on_bit_by_bit() {
+    for objective in [trial().objective, None] {
+        let trial = || Trial { objective, ..trial() };
+        let mut whole = Comparison::new(trial());
+        whole.learn_phi(1.0);
+        (0..4).for_each(|number| whole.absorb(&window(number, WORSE[0])));
+        let mut older = as_older_versions_wrote(&whole.state());
+        if objective.is_none() {
+            older["ratio"] = Value::Null;
+        }
+        let mut again = Comparison::new(trial());
+        again.restore(&older).unwrap();
+        for comparison in [&mut whole, &mut again] {
+            comparison.absorb(&window(4, WORSE[0]));
+        }
+        assert_eq!(again.compared().ratio.is_none(), objective.is_none());
+        assert_eq!(again.state()["recording"], whole.state()["recording"]);
+        let without_ratio = |compared: Compared| Compared { ratio: None, ..compared };
+        assert_eq!(without_ratio(again.compared()), without_ratio(whole.compared()));
+        let mut restarted = Comparison::new(trial());
+        restarted.restore(&again.state()).unwrap();
+        assert_eq!(restarted, again, "what was not bounded stays so");
+    }
+}
+
+#[test]
 fn a_state_of_another_shape_is_refused_and_changes_nothing() {
     let mut comparison = folded(&WORSE);
     let before = comparison.clone();

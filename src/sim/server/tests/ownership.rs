@@ -93,12 +93,12 @@ fn a_scale_takes_the_replicas_and_leaves_the_rest() {
     let flux = Writer::new("flux", NOW);
     let live = server.patch(&flux, DEPLOYMENT, "shop", "checkout", "", &applied(deployment())).unwrap();
     assert_eq!(scale_source::replicas_owner(&live).as_deref(), Some("flux"));
-    let scale = Patch::Json(scale_source::scale_patch(&live, 0));
+    let scale = Patch::Json(scale_source::scale_patch(&live, 3));
     let said = server.patch(&us(), DEPLOYMENT, "shop", "checkout", "scale", &scale).unwrap();
-    assert_eq!((&said["kind"], &said["spec"]), (&json!("Scale"), &json!({"replicas": 0})));
+    assert_eq!((&said["kind"], &said["spec"]), (&json!("Scale"), &json!({"replicas": 3})));
     assert_eq!(said["status"]["selector"], "app=checkout");
     let scaled = read(&server, DEPLOYMENT, "checkout");
-    assert_eq!((&scaled["spec"]["replicas"], generation(&scaled)), (&json!(0), Some(2)));
+    assert_eq!((&scaled["spec"]["replicas"], generation(&scaled)), (&json!(3), Some(2)));
     let ours = owned(&scaled).into_iter().find(|(owner, _)| owner == "tidegate Update scale");
     assert_eq!(ours.map(|(_, paths)| paths), Some(vec!["f:spec/f:replicas".to_owned()]));
     assert_eq!(scale_source::replicas_owner(&scaled), None);
@@ -109,6 +109,21 @@ fn a_scale_takes_the_replicas_and_leaves_the_rest() {
     let none =
         server.patch(&us(), SERVICE, "shop", "checkout", "scale", &Patch::Merge(json!({"spec": {"replicas": 1}})));
     assert_eq!(super::said(none), Said::NotFound);
+}
+
+#[test]
+fn replicas_that_are_scaled_to_zero_belong_to_nobody() {
+    let mut server = ApiServer::default();
+    let flux = Writer::new("flux", NOW);
+    let live = server.patch(&flux, DEPLOYMENT, "shop", "checkout", "", &applied(deployment())).unwrap();
+    let scale = Patch::Json(scale_source::scale_patch(&live, 0));
+    let said = server.patch(&us(), DEPLOYMENT, "shop", "checkout", "scale", &scale).unwrap();
+    assert_eq!(said["spec"], json!({}), "a Scale leaves a zero away");
+    let scaled = read(&server, DEPLOYMENT, "checkout");
+    assert_eq!(scaled["spec"]["replicas"], 0);
+    assert!(owned(&scaled).iter().all(|(_, paths)| !paths.contains(&"f:spec/f:replicas".to_owned())));
+    let again = server.patch(&flux, DEPLOYMENT, "shop", "checkout", "", &applied(deployment())).unwrap();
+    assert_eq!(again["spec"]["replicas"], 2, "the owner's apply takes them back without a conflict");
 }
 
 #[test]

@@ -1,0 +1,346 @@
+//! Who may ask what: every way to a privilege is a row, with who refuses it. The API server's admission policies and RBAC
+//! decide, from the manifests that users install; what is left for the controller is what it alone knows: runs and steps.
+
+use kube::{
+    Api, Client, Config,
+    api::{DynamicObject, Patch, PatchParams, PostParams},
+    config::{KubeConfigOptions, Kubeconfig},
+    core::{ApiResource, GroupVersionKind},
+};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tidegate::{
+    api::ACTIONS_POLICY,
+    controller::{ACTION, ADMISSION_BINDING, ADMISSION_POLICY, Kind, ROLLOUT, RUN},
+};
+
+use crate::{
+    TIDEGATE,
+    support::{Space, Stage, space::lab},
+};
+
+const NAMESPACE: &str = "privileges";
+
+const fn kind(group: &'static str, kind: &'static str, plural: &'static str, namespaced: bool) -> Kind {
+    Kind { group, version: "v1", kind, plural, namespaced, optional: false }
+}
+
+const STAMP: Kind = kind("admissionregistration.k8s.io", "MutatingAdmissionPolicy", "mutatingadmissionpolicies", false);
+const STAMP_BINDING: Kind =
+    kind("admissionregistration.k8s.io", "MutatingAdmissionPolicyBinding", "mutatingadmissionpolicybindings", false);
+const CLUSTER_ROLE: Kind = kind("rbac.authorization.k8s.io", "ClusterRole", "clusterroles", false);
+const ROLE_BINDING: Kind = kind("rbac.authorization.k8s.io", "RoleBinding", "rolebindings", true);
+
+const ACTIONS: &str = include_str!("../../deploy/admission/actions.yaml");
+const RECORDS: &str = include_str!("../../deploy/admission/records.yaml");
+const AUTHOR: &str = include_str!("../../deploy/admission/author.yaml");
+const ROLES: &str = include_str!("../../deploy/roles/roles.yaml");
+
+fn documents(text: &str) -> Vec<Value> {
+    let documents = serde_yaml_ng::Deserializer::from_str(text);
+    documents.map(|document| Value::deserialize(document).expect("a manifest")).collect()
+}
+
+/// Installs a policy with its binding as a user does, for this namespace: the lab's other tests have authors of their own.
+async fn install(space: &Space, text: &str, kinds: [Kind; 2]) {
+    let text = text.replace("system:serviceaccount:tidegate-system:tidegate", "tidegate");
+    for (kind, mut document) in kinds.into_iter().zip(documents(&text)) {
+        if kind.kind.ends_with("Binding") {
+            let ours = json!({"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": NAMESPACE}}});
+            document["spec"]["matchResources"] = ours;
+        }
+        space.apply_as("lab", true, kind, document).await.expect("the policy is accepted");
+    }
+}
+
+/// Each user with a role of the same name; `ada` and `bob` are approvers and operators at once, `root` has every right in
+/// the namespace, `edith` is an editor of the kind that a cluster has.
+async fn people(space: &Space) {
+    for role in documents(ROLES) {
+        space.apply_as("lab", true, CLUSTER_ROLE, role).await.expect("a role");
+    }
+    let everything = json!({
+        "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": {"name": "lab-everything"},
+        "rules": [{"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]}],
+    });
+    space.apply_as("lab", true, CLUSTER_ROLE, everything).await.expect("a role");
+    for (user, role) in [
+        ("viewer", "tidegate-viewer"),
+        ("operator", "tidegate-operator"),
+        ("approver", "tidegate-approver"),
+        ("admin", "tidegate-admin"),
+        ("edith", "edit"),
+        ("namespace-admin", "admin"),
+        ("root", "lab-everything"),
+        ("ada", "tidegate-operator"),
+        ("ada", "tidegate-approver"),
+        ("bob", "tidegate-approver"),
+    ] {
+        let binding = json!({
+            "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding", "metadata": {"name": format!("{user}-{role}")},
+            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": role},
+            "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": user}],
+        });
+        space.apply_as("lab", true, ROLE_BINDING, binding).await.expect("a binding");
+    }
+}
+
+/// This user's objects of a kind.
+async fn api_of(user: &str, kind: Kind) -> Api<DynamicObject> {
+    let path = std::path::PathBuf::from(lab("TIDEGATE_LAB_DIR")).join("kubeconfig-admin");
+    let file = Kubeconfig::read_from(path).expect("the lab's kubeconfig");
+    let config = Config::from_custom_kubeconfig(file, &KubeConfigOptions::default()).await;
+    let mut config = config.expect("a client config");
+    config.auth_info.impersonate = Some(user.into());
+    let client = Client::try_from(config).expect("a client");
+    let resource =
+        ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk(kind.group, kind.version, kind.kind), kind.plural);
+    Api::namespaced_with(client, NAMESPACE, &resource)
+}
+
+fn action(spec: Value) -> DynamicObject {
+    let metadata = json!({"generateName": "privilege-"});
+    let document =
+        json!({"apiVersion": "tidegate.io/v1alpha1", "kind": "RolloutAction", "metadata": metadata, "spec": spec});
+    serde_json::from_value(document).expect("an action")
+}
+
+/// What the API server says to an action of this user: its name, or why not.
+async fn ask(user: &str, spec: Value, dry_run: bool) -> Result<DynamicObject, String> {
+    let params = PostParams { dry_run, ..PostParams::default() };
+    api_of(user, ACTION).await.create(&params, &action(spec)).await.map_err(|error| error.to_string())
+}
+
+fn wish(kind: &str, author: &str) -> Value {
+    let mut spec = json!({"type": kind, "rollout": "app", "author": author});
+    if kind == "Approve" {
+        spec["gate"] = json!("qa");
+    }
+    if kind == "Override" {
+        spec["reason"] = json!("an incident");
+    }
+    spec
+}
+
+/// What a user's action comes to, asked without effect.
+async fn each_role_may_ask_for_its_own() {
+    const RBAC: &str = "cannot create resource \"rolloutactions\"";
+    const TYPES: [&str; 9] =
+        ["Pause", "Abort", "Resume", "Retry", "Restart", "Approve", "Promote", "PromoteFull", "Override"];
+    const OPERATES: [&str; 5] = ["Pause", "Abort", "Resume", "Retry", "Restart"];
+    for (user, allowed, otherwise) in [
+        ("nobody", &[][..], RBAC),
+        ("viewer", &[], RBAC),
+        ("operator", &OPERATES, "that needs the right to update rollouts/"),
+        ("approver", &["Approve"], "that needs the right to update rollouts/"),
+        ("admin", &TYPES, ""),
+        ("edith", &OPERATES, "that needs the right to update rollouts/"),
+        ("namespace-admin", &OPERATES, "that needs the right to update rollouts/"),
+        ("root", &TYPES, ""),
+    ] {
+        for kind in TYPES {
+            let answer = ask(user, wish(kind, user), true).await;
+            match (allowed.contains(&kind), answer) {
+                (true, Ok(_)) => {}
+                (false, Err(why)) if why.contains(otherwise) => {}
+                (_, answer) => panic!("{user} asks for {kind}: {answer:?}"),
+            }
+        }
+    }
+}
+
+/// Whose name an action bears.
+async fn an_author_is_who_creates_the_action() {
+    let forged = ask("ada", wish("Approve", "bob"), true).await.expect_err("a forged author");
+    assert!(forged.contains("spec.author is bob, but the API server knows you as ada"), "{forged}");
+    let forged = ask("root", wish("PromoteFull", "admin"), true).await.expect_err("a forged author");
+    assert!(forged.contains("the API server knows you as root"), "{forged}");
+    for author in [json!({}), json!({"author": ""})] {
+        let mut spec = json!({"type": "Pause", "rollout": "app"});
+        spec.as_object_mut().expect("a map").extend(author.as_object().cloned().unwrap_or_default());
+        let missing = ask("ada", spec, true).await.expect_err("no author");
+        assert!(missing.contains("spec.author is missing: write ada"), "{missing}");
+    }
+}
+
+/// A server that can fill the author in does so; what is forged stays forged.
+async fn a_missing_author_is_stamped(space: &Space) {
+    install(space, AUTHOR, [STAMP, STAMP_BINDING]).await;
+    let nameless = || json!({"type": "Pause", "rollout": "app"});
+    space.until("authors to be stamped", 30, async || ask("ada", nameless(), true).await.is_ok()).await;
+    let stamped = ask("ada", nameless(), true).await.expect("stamped");
+    assert_eq!(stamped.data["spec"]["author"], "ada");
+    let forged = ask("ada", wish("Approve", "bob"), true).await.expect_err("a forged author");
+    assert!(forged.contains("the API server knows you as ada"), "{forged}");
+    let viewer = ask("viewer", nameless(), true).await.expect_err("no right");
+    assert!(viewer.contains("cannot create resource"), "{viewer}");
+}
+
+/// Records are the controller's, also for those who may do everything.
+async fn nobody_writes_a_record(space: &Space, run: &str, done: &str) {
+    let merge = |value: Value| Patch::Merge(value);
+    let params = PatchParams { dry_run: true, ..PatchParams::default() };
+    for user in ["operator", "approver", "admin", "edith", "namespace-admin", "root"] {
+        let (runs, actions, rollouts) =
+            (api_of(user, RUN).await, api_of(user, ACTION).await, api_of(user, ROLLOUT).await);
+        let approved =
+            json!({"status": {"approvals": [{"gate": "qa", "author": "bob", "action": "x", "verified": true}]}});
+        let labels = json!({"metadata": {"labels": {"tidegate.io/rollout": "other"}}});
+        let rows = [
+            ("a run's approvals", runs.patch_status(run, &params, &merge(approved)).await.err()),
+            ("a run's label", runs.patch(run, &params, &merge(labels)).await.err()),
+            ("a run's plan", runs.patch(run, &params, &merge(json!({"spec": {"canary": "x"}}))).await.err()),
+            (
+                "an outcome",
+                actions.patch_status(done, &params, &merge(json!({"status": {"outcome": "Accepted"}}))).await.err(),
+            ),
+            ("an action", actions.patch(done, &params, &merge(json!({"spec": {"author": user}}))).await.err()),
+            (
+                "a Rollout's status",
+                rollouts.patch_status("app", &params, &merge(json!({"status": {"phase": "Healthy"}}))).await.err(),
+            ),
+            ("a run", {
+                let mut copy = space.get(RUN, run).await.expect("the run");
+                copy["metadata"] = json!({"name": "app-forged-1"});
+                let copy: DynamicObject = serde_json::from_value(copy).expect("a run");
+                let dry = PostParams { dry_run: true, ..PostParams::default() };
+                runs.create(&dry, &copy).await.err()
+            }),
+        ];
+        for (what, error) in rows {
+            let error = error.unwrap_or_else(|| panic!("{user} wrote {what}")).to_string();
+            let by = ["only the controller, tidegate, writes", "is forbidden: User", "cannot be changed"];
+            assert!(by.iter().any(|by| error.contains(by)), "{user}, {what}: {error}");
+            assert!(user != "root" || !error.contains("is forbidden: User"), "{what}: {error}");
+        }
+    }
+}
+
+/// What the garbage collector does to a run must go through.
+async fn owners_may_be_taken_from_a_run(run: &str) {
+    let params = PatchParams { dry_run: true, ..PatchParams::default() };
+    let patch = Patch::Merge(json!({"metadata": {"ownerReferences": [], "finalizers": ["example.com/x"]}}));
+    api_of("root", RUN).await.patch(run, &params, &patch).await.expect("only metadata");
+}
+
+/// The controller's answer to a real action.
+async fn answered(space: &Space, user: &str, spec: Value) -> (String, String, String) {
+    let created = ask(user, spec, false).await.expect("the action is created");
+    let name = created.metadata.name.unwrap_or_default();
+    let (outcome, message) = space.answer(&name).await;
+    (outcome, message, name)
+}
+
+/// The policy and its binding are older than the time in which a server may not have followed them.
+async fn settled(space: &Space) -> bool {
+    let binding = space.get(ADMISSION_BINDING, ACTIONS_POLICY).await.unwrap_or_default();
+    let created: jiff::Timestamp =
+        binding["metadata"]["creationTimestamp"].as_str().unwrap_or_default().parse().expect("a time");
+    jiff::Timestamp::now().as_second() - created.as_second() > 11
+}
+
+/// What only the controller can tell: which run, which step, and who has asked for the run. Returns an answered action.
+async fn an_intent_counts_once_and_where_it_was_meant(stage: &mut Stage, run: &str) -> String {
+    let space = &stage.space;
+    let bound = |kind: &str, author: &str, step: u32| {
+        let mut spec = wish(kind, author);
+        spec["run"] = json!(run);
+        spec["step"] = json!(step);
+        spec
+    };
+    space.until("the policy to have settled", 30, async || settled(space).await).await;
+    let (outcome, message, first) = answered(space, "ada", bound("Approve", "ada", 0)).await;
+    assert_eq!((outcome.as_str(), message.as_str()), ("Accepted", "gate qa is approved by ada"));
+    let (outcome, message, _) = answered(space, "ada", bound("Approve", "ada", 0)).await;
+    assert_eq!((outcome.as_str(), message.as_str()), ("Refused", "ada has approved gate qa already"));
+    let status = space.newest_run("app").await.unwrap_or_default()["status"].clone();
+    assert_eq!(status["approvals"][0]["verified"], true, "{status}");
+    let mut second = bound("Approve", "bob", 0);
+    second["onBehalfOf"] = json!("carol");
+    let (outcome, message, _) = answered(space, "bob", second).await;
+    assert_eq!(
+        (outcome.as_str(), message.as_str()),
+        ("Accepted", "gate qa is approved by bob on behalf of carol (unverified)")
+    );
+    space.until_at("app", 50, 40).await;
+    let (outcome, message, _) = answered(space, "admin", bound("Promote", "admin", 0)).await;
+    assert!(outcome == "Refused" && message.contains("it is for step 0"), "{message}");
+    let (outcome, message, _) = answered(space, "ada", bound("Abort", "ada", 1)).await;
+    assert_eq!((outcome.as_str(), message.as_str()), ("Accepted", "aborted by ada"));
+    stage.until_outcome("v2", "Aborted").await;
+    let space = &stage.space;
+    let (outcome, message, _) = answered(space, "ada", bound("Abort", "ada", 1)).await;
+    assert!(outcome == "Refused" && message.contains("no run in progress"), "{message}");
+    first
+}
+
+async fn who_has_asked_for_a_run_does_not_approve_it(stage: &Stage, old: &str) {
+    let space = &stage.space;
+    let (outcome, message, _) = answered(space, "ada", wish("Retry", "ada")).await;
+    assert!(outcome == "Accepted" && message.contains("was started"), "{message}");
+    space.until_at("app", 20, 40).await;
+    let (outcome, message, _) = answered(space, "ada", wish("Approve", "ada")).await;
+    assert!(outcome == "Refused" && message.contains("ada has asked for RolloutRun"), "{message}");
+    let mut stale = wish("Approve", "bob");
+    stale["run"] = json!(old);
+    let (outcome, message, _) = answered(space, "bob", stale).await;
+    assert!(outcome == "Refused" && message.contains(&format!("it is for RolloutRun {old}")), "{message}");
+}
+
+/// The command line as this user: the kubeconfig says `as`.
+async fn the_command_line_says_who_refuses(space: &Space) {
+    let (file, _) = (lab("TIDEGATE_LAB_DIR"), ());
+    let text = std::fs::read_to_string(format!("{file}/kubeconfig-admin")).expect("a kubeconfig");
+    let mut config: Value = serde_yaml_ng::from_str(&text).expect("YAML");
+    config["users"][0]["user"]["as"] = json!("operator");
+    let path = format!("{file}/kubeconfig-as-operator");
+    std::fs::write(&path, config.to_string()).expect("a kubeconfig");
+    let run = |line: &str| {
+        let mut command = std::process::Command::new(TIDEGATE);
+        command.args(["--kubeconfig", &path, "--namespace", NAMESPACE]).args(line.split(' '));
+        let out = command.output().expect("tidegate runs");
+        (
+            out.status.code(),
+            String::from_utf8_lossy(&out.stdout).into_owned(),
+            String::from_utf8_lossy(&out.stderr).into_owned(),
+        )
+    };
+    let (code, _, error) = run("approve app --gate qa");
+    let sentence = "refused by the API server: operator may not ask for Approve of Rollout app: that needs the right to update rollouts/approve";
+    assert!(code == Some(1) && error.contains(sentence) && error.contains("tidegate-approver"), "{code:?} {error}");
+    let (code, out, error) = run("pause app --reason lunch");
+    assert_eq!((code, out.trim()), (Some(0), "accepted: paused by operator: lunch"), "{error}");
+    space.until_phase("app", "Paused", 20).await;
+}
+
+#[tokio::test]
+async fn every_way_to_a_privilege_is_taken_by_those_who_have_it_only() {
+    let space = Space::new(NAMESPACE).await;
+    people(&space).await;
+    install(&space, ACTIONS, [ADMISSION_POLICY, ADMISSION_BINDING]).await;
+    install(&space, RECORDS, [ADMISSION_POLICY, ADMISSION_BINDING]).await;
+    let mut stage = Stage::new(NAMESPACE, TIDEGATE, |app| {
+        app.steps = json!([
+            {"weight": 20, "bake": "1s", "gates": [{"name": "qa", "approvals": 2}]},
+            {"weight": 50, "bake": "1s", "gates": [{"name": "go"}]},
+        ]);
+    })
+    .await;
+    // The controllers of the roles that a cluster has take a moment to add them up, and so do the servers with a policy.
+    space
+        .until("edit to have the operator's rights", 30, async || {
+            ask("edith", wish("Pause", "edith"), true).await.is_ok()
+        })
+        .await;
+    space.until("authors to be compared", 30, async || ask("root", wish("Pause", "x"), true).await.is_err()).await;
+    each_role_may_ask_for_its_own().await;
+    an_author_is_who_creates_the_action().await;
+    let run = stage.release_to("v2", 20).await["metadata"]["name"].as_str().unwrap_or_default().to_owned();
+    let done = an_intent_counts_once_and_where_it_was_meant(&mut stage, &run).await;
+    nobody_writes_a_record(&space, &run, &done).await;
+    owners_may_be_taken_from_a_run(&run).await;
+    who_has_asked_for_a_run_does_not_approve_it(&stage, &run).await;
+    the_command_line_says_who_refuses(&space).await;
+    a_missing_author_is_stamped(&space).await;
+    stage.nothing_failed().await;
+}
