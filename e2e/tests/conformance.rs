@@ -18,7 +18,7 @@ use tidegate::{
     workload::release_ownership,
 };
 
-use crate::support::Space;
+use crate::support::{Space, space::CONTROLLER};
 use sequence::{At, Said, Sequence, Step, recorded, sequence};
 use shown::{differences, shown};
 use sides::{Answer, Model, Real};
@@ -223,7 +223,7 @@ async fn closed_to_controllers(space: &Space) {
                 "resourceRules": [{"apiGroups": ["*"], "apiVersions": ["*"], "operations": ["CREATE", "UPDATE", "DELETE"],
                     "resources": ["*/*"], "scope": "Namespaced"}],
             },
-            "validations": [{"expression": "request.userInfo.username in ['tidegate', 'owner']"}],
+            "validations": [{"expression": format!("request.userInfo.username in ['{CONTROLLER}', 'owner']")}],
         },
     });
     let binding = json!({

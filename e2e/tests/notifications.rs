@@ -85,7 +85,7 @@ async fn every_decision_reaches_a_receiver_and_a_changed_record_is_told_from_it(
         app.steps = json!([{"weight": 20, "bake": "1s", "gates": [{"name": "qa"}]}, {"weight": 50, "bake": "1s"}]);
     })
     .await;
-    stage.controller.arguments = vec!["--notifications-file".into(), file.display().to_string()];
+    stage.controller.arguments.extend(["--notifications-file".into(), file.display().to_string()]);
     stage.controller.restart();
     let run = stage.release_to("v2", 20).await["metadata"]["name"].as_str().unwrap_or_default().to_owned();
     stage.space.until("the first decisions", 30, async || events(&inbox, &run).len() >= 3).await;

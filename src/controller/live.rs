@@ -393,9 +393,8 @@ mod tests {
 
     #[test]
     fn a_dry_run_is_strict() {
-        let request =
-            Request::new("/api/v1/pods").create(&PostParams { dry_run: true, field_manager: None }, Vec::new());
-        let uri = request.and_then(strict).unwrap().uri().to_string();
+        let params = PostParams { dry_run: true, field_manager: None };
+        let uri = Request::new("/api/v1/pods").create(&params, Vec::new()).and_then(strict).unwrap().uri().to_string();
         assert_eq!(uri, "/api/v1/pods?&dryRun=All&fieldValidation=Strict");
     }
 }
