@@ -64,6 +64,7 @@ impl Shell {
     fn forget(&self, key: &Key) {
         self.memories.take(key);
         self.evaluators.stop(key);
+        self.evaluators.forget_burn(key);
         self.metrics.forget(key);
         if let Some(notifications) = &self.notifications {
             notifications.forget(key);
@@ -103,10 +104,12 @@ async fn pass(shell: &Shell, key: &Key, rollout: Value, memory: &mut Memory, now
         Err(error) => return failed(shell, key, memory, "observe", &error),
     };
     let view = evidence.as_ref().map(|evidence| evidence.view.clone());
-    let Observation { mut world, mut documents, evaluation } = match observe(gathered, memory, now, epoch, view) {
+    let observation = observe(gathered, memory, now, epoch, view);
+    let Observation { mut world, mut documents, evaluation, budget } = match observation {
         Ok(observation) => observation,
         Err(error) => return failed(shell, key, memory, "observe", &error),
     };
+    world.guardrails.burn = budget.as_ref().and_then(|question| shell.evaluators.burn(key, question));
     match may_act(&*shell.cluster, &shell.leadership, &mut world).await {
         Ok(true) => {}
         Ok(false) => return CONTESTED,
@@ -154,6 +157,9 @@ async fn pass(shell: &Shell, key: &Key, rollout: Value, memory: &mut Memory, now
         }
     }
     follow(shell, key, &world, evaluation, &decision, &outcome);
+    if let Some(question) = budget.filter(|_| decision.wants_burn) {
+        shell.evaluators.ask_burn(key, question);
+    }
     match &outcome {
         Outcome::Done => {
             memory.failures = 0;

@@ -1,6 +1,7 @@
 //! The shell against a small cluster in memory: what a failed read, a conflict and a refused write lead to.
 
 mod baseline;
+mod budget;
 mod leaders;
 mod notifications;
 mod orphans;
@@ -119,6 +120,7 @@ fn decision(world: &World, run: Option<RunWrite>, actions: Vec<Action>) -> Decis
         status: world.rollout.status.clone(),
         notes: Vec::new(),
         facts: BTreeSet::new(),
+        wants_burn: false,
         wake: Duration::from_secs(5),
     }
 }
