@@ -178,7 +178,7 @@ pub struct BudgetGuard {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("x-kubernetes-validations" = [rule(
         "!string(self).matches('^100([.]0{1,3})?$')",
-        "must be below 100: with all of the budget as the least, one bad request would hold every run for the budget's window",
+        "must be below 100: with all of the budget as the least, ten bad requests would hold every run for the budget's window",
     )]))]
     pub min_remaining: Option<Percent>,
 }

@@ -9,9 +9,9 @@ use serde_json::Value;
 #[cfg(feature = "mutants")]
 use super::mutation;
 use super::{
-    ABORT_PATIENCE, Cluster, ClusterError, Documents, Evaluation, Evaluators, Events, Fenced, Key, Leadership,
-    Memories, Memory, Metrics, Moment, Notifications, Observation, Outcome, Pace, ROLLOUT, Runtime, Site, WriteSite,
-    dry_run, gather, may_act, observe, open_run, refuse_orphans, report, settle, status_patch,
+    ABORT_PATIENCE, BudgetQuestion, Cluster, ClusterError, Documents, Evaluation, Evaluators, Events, Fenced, Key,
+    Leadership, Memories, Memory, Metrics, Moment, Notifications, Observation, Outcome, Pace, ROLLOUT, Runtime, Site,
+    WriteSite, dry_run, gather, may_act, observe, open_run, refuse_orphans, report, settle, status_patch,
 };
 use crate::{
     engine::{Decision, RunWrite, World, decide, laws},
@@ -109,15 +109,12 @@ async fn pass(shell: &Shell, key: &Key, rollout: Value, memory: &mut Memory, now
         Ok(observation) => observation,
         Err(error) => return failed(shell, key, memory, "observe", &error),
     };
-    world.guardrails.burn = budget.as_ref().and_then(|question| shell.evaluators.burn(key, question));
     match may_act(&*shell.cluster, &shell.leadership, &mut world).await {
         Ok(true) => {}
         Ok(false) => return CONTESTED,
         Err(error) => return failed(shell, key, memory, "observe", &error),
     }
-    if let Some(notifications) = &shell.notifications {
-        notifications.follow(key, &mut world, &documents, now);
-    }
+    recall(shell, key, &mut world, &documents, budget.as_ref(), now);
     ask_again(shell, &mut world, &documents, memory, now).await;
     #[cfg(feature = "mutants")]
     mutation::of_world(&mut world);
@@ -169,6 +166,21 @@ async fn pass(shell: &Shell, key: &Key, rollout: Value, memory: &mut Memory, now
         Outcome::NotPersisted(error) => failed(shell, key, memory, "persist", error),
         Outcome::Stopped(error) => failed(shell, key, memory, "act", error),
     }
+}
+
+/// What is known beside the cluster: how far the receivers of decisions are, and how the error budget stands.
+fn recall(
+    shell: &Shell,
+    key: &Key,
+    world: &mut World,
+    documents: &Documents,
+    budget: Option<&BudgetQuestion>,
+    now: &Moment,
+) {
+    if let Some(notifications) = &shell.notifications {
+        notifications.follow(key, world, documents, now);
+    }
+    world.guardrails.burn = budget.and_then(|question| shell.evaluators.burn(key, question));
 }
 
 /// A template that the API server refused is asked about again now and then: a quota or a policy may have refused it.
