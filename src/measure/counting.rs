@@ -41,7 +41,7 @@ pub struct Counting {
     pub counted: Counted,
     pub record: MetricRecord,
     pub watermark: i64,
-    /// On the budget's metric.
+    /// On the budget's metric; without a budget on the first, to tell an incident of both arms.
     pub budget: Option<BudgetFold>,
     /// What lies ahead at the traffic that was measured; None: at many boundaries it is not foretold.
     pub outlook: Option<Outlook>,
@@ -174,7 +174,7 @@ pub(super) fn begin(order: &Order, metric: &Metric, timing: &Timing) -> Folds {
     let fresh = || Folds {
         comparison: (!by_boundaries).then(|| Comparison::new(trial.clone())),
         latency: by_boundaries.then(|| LatencyFold::new(trial.clone())),
-        budget: order.is_budget_metric(metric).then(|| BudgetFold::after(order.spent_earlier_hundredths)),
+        budget: order.tells_incidents(metric).then(|| BudgetFold::after(order.spent_earlier_hundredths)),
         ..Folds::default()
     };
     let mut folds = fresh();

@@ -95,14 +95,19 @@ async fn find(order: &Order, metric: &Metric, provider: &dyn Provider, now: i64)
     }
 }
 
-/// The budget's arithmetic, if this is its metric; without its terms it waits as the metric does.
+/// The budget's arithmetic, if this is its metric; without its terms it waits as the metric does. Without a budget an incident of
+/// both arms is told all the same.
 fn settle_budget(order: &Order, counting: &Counting, evidence: &mut Evidence, record: &mut EvidenceRecord) {
-    let (Some(budget), Some(fold)) = (&order.budget, &counting.budget) else { return };
+    let Some(fold) = &counting.budget else { return };
+    let Some(budget) = &order.budget else {
+        evidence.degradation = fold.shared_degradation(None);
+        return;
+    };
     match fold.expected {
         Some((requests, extrapolated)) => {
             let terms = BudgetTerms::new(budget, requests, extrapolated);
             record.spend = Some(fold.spending().record(&terms));
-            evidence.degradation = fold.shared_degradation(terms.objective);
+            evidence.degradation = fold.shared_degradation(Some(terms.objective));
             evidence.next_step = next_step(order, counting, &terms);
             evidence.budget = Some((terms, fold.spending()));
         }

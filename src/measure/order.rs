@@ -139,6 +139,13 @@ impl Order {
         of_budget.is_some_and(|(of_budget, _)| of_budget.name == metric.name) && metric.ratio.is_some()
     }
 
+    /// The metric by which an incident of both arms is told: the budget's, or without a budget the first `ratio` metric.
+    pub(super) fn tells_incidents(&self, metric: &Metric) -> bool {
+        let first = budget_metric(&self.metrics, &ErrorBudget::default());
+        let is_first = first.is_some_and(|(first, _)| first.name == metric.name) && metric.ratio.is_some();
+        self.is_budget_metric(metric) || self.budget.is_none() && is_first
+    }
+
     /// The metric counts what the route sends, so that its arms' shares should be the weight. Metrics of the pods count
     /// requests from inside the cluster too.
     pub(super) fn counts_routed_requests(&self, metric: &Metric) -> bool {

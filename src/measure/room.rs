@@ -29,7 +29,7 @@ fn needed(order: &Order, metric: &Metric) -> usize {
         BY_BOUNDARIES
     } else if !is_recorded(metric) {
         UNCOMPARED
-    } else if order.is_budget_metric(metric) {
+    } else if order.tells_incidents(metric) {
         COMPARED + OF_BUDGET
     } else {
         COMPARED

@@ -80,16 +80,20 @@ fn counted(metric: &Metric, folds: &Folds) -> Counted {
     Counted { name: metric.name.clone(), supply: Supply::Flowing, run, step: folds.counts.step, compared }
 }
 
-/// The budget's part, and the spending as the fold alone has it. What earlier runs of the revision have cost is not in it: that
+/// The budget's part (without one: whether both arms are in an incident), and the spending as the fold alone has it. What earlier runs of the revision have cost is not in it: that
 /// is what the record has more.
 fn budget(order: &Order, fold: BudgetFold, evidence: &EvidenceRecord, again: &mut Evidence) -> Option<SpendRecord> {
-    let (budget, (requests, extrapolated)) = (order.budget.as_ref()?, fold.expected?);
+    let Some(budget) = &order.budget else {
+        again.degradation = fold.shared_degradation(None);
+        return None;
+    };
+    let (requests, extrapolated) = fold.expected?;
     let terms = BudgetTerms::new(budget, requests, extrapolated);
     let own = fold.spending().record(&terms);
     let recorded = evidence.spend.as_ref().map_or(0, |spend| spend.excess_hundredths);
     let mut whole = BudgetFold::after(recorded.saturating_sub(own.excess_hundredths).max(0));
     whole.restore(&fold.state()).ok()?;
-    again.degradation = whole.shared_degradation(terms.objective);
+    again.degradation = whole.shared_degradation(Some(terms.objective));
     again.budget = Some((terms, whole.spending()));
     Some(own)
 }

@@ -6,6 +6,7 @@ mod contradiction;
 mod fake;
 mod figures;
 mod gauge;
+mod incident;
 mod latency;
 mod native;
 mod pods;

@@ -27,6 +27,9 @@ const ENOUGH_TO_TELL: f64 = 20.0;
 /// Stable is degraded from this speed on, and from this multiple of its usual ratio.
 const DEGRADED_BURN: f64 = 2.0;
 const DEGRADED_RISE: f64 = 3.0;
+/// The objective without an error budget. It is the one that the default passMargin without an objective is half of: stricter, and
+/// services that live well with half a percent of errors would be held.
+const ASSUMED: Percent = Percent::whole(99);
 
 /// Stable's state in an incident that both arms share.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -36,6 +39,8 @@ pub struct Degradation {
     pub burn: f64,
     /// Stable's ratio in the hour before the run.
     pub usual: f64,
+    /// The objective that nobody has written and that is assumed; None: it is the error budget's.
+    pub assumed: Option<Percent>,
 }
 
 /// The excess of the canary over stable, window by window.
@@ -98,13 +103,15 @@ impl BudgetFold {
     }
 
     /// Stable itself is bad: it burns its budget at twice the speed or more, over one minute and over five, and three times
-    /// what it did before the run. The speeds, and stable's ratio over a minute.
-    pub fn shared_degradation(&self, objective: Percent) -> Option<Degradation> {
+    /// what it did before the run. The speeds, and stable's ratio over a minute. Without an objective one is assumed: both arms can be
+    /// bad where nobody has written what is bad.
+    pub fn shared_degradation(&self, objective: Option<Percent>) -> Option<Degradation> {
         let (minute, five) = (self.recent_ratio(60)?, self.recent_ratio(RECENT_SECONDS)?);
-        let allowed = objective.rest().ratio();
+        let allowed = objective.unwrap_or(ASSUMED).rest().ratio();
+        let assumed = objective.is_none().then_some(ASSUMED);
         let usual = self.before.unwrap_or(0.0);
         let bad = |ratio: f64| ratio >= DEGRADED_BURN * allowed && ratio > DEGRADED_RISE * usual;
-        (bad(minute) && bad(five)).then_some(Degradation { ratio: minute, burn: minute / allowed, usual })
+        (bad(minute) && bad(five)).then_some(Degradation { ratio: minute, burn: minute / allowed, usual, assumed })
     }
 
     pub fn spending(&self) -> Spending {

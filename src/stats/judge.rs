@@ -225,9 +225,11 @@ fn sample_ratio_mismatch(evidence: &Evidence) -> Option<Verdict> {
 }
 
 fn shared_degradation(evidence: &Evidence) -> Option<Verdict> {
-    let Degradation { ratio, burn, usual } = evidence.degradation?;
+    let Degradation { ratio, burn, usual, assumed } = evidence.degradation?;
+    let objective =
+        assumed.map_or_else(|| "the objective".to_owned(), |assumed| format!("an objective of {assumed} %"));
     let message = format!(
-        "{} % of stable's own requests were bad in the last minute ({burn:.1} times what the objective allows; {} % before the \
+        "{} % of stable's own requests were bad in the last minute ({burn:.1} times what {objective} allows; {} % before the \
          run): the revision is not blamed",
         percent(ratio),
         percent(usual)

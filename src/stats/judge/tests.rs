@@ -131,7 +131,7 @@ fn the_tests_of_a_metric_decide_in_their_order() {
     let suspected = Compared { fail: Proof { evidence: 11.0, threshold: 120.0 }, ..passing };
     let mismatched = Compared { mismatch: Some((50.0, 1_000.0)), ..suspected };
     let few = Compared { min_canary_requests: 101.0, ..passing };
-    let degradation = Some(Degradation { ratio: 0.05, burn: 50.0, usual: 0.001 });
+    let degradation = Some(Degradation { ratio: 0.05, burn: 50.0, usual: 0.001, assumed: None });
     let (hold, undecided) = (Judgement::Undecided { hold: true }, Judgement::Undecided { hold: false });
     let all = |compare: Compared, budget| Evidence { counted: vec![compared(compare)], budget, ..nothing() };
     let dear = Some((Percent::whole(50), WorstCost { excess_ratio: 0.01, seconds: 60.0, requests: 99.5 }));
