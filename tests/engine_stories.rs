@@ -118,6 +118,34 @@ fn pods_that_never_get_ready_are_reverted_by_the_deadline_without_traffic() {
 }
 
 #[test]
+fn what_keeps_pods_from_getting_ready_is_said_while_they_are_waited_for_and_at_the_deadline() {
+    let mut model = Model::adopted(three_steps(), 1);
+    model.ready_after.remove("v2");
+    model.template("v2");
+    model.until("pods", 10, |model| model.world.revisions.get("v2").is_some_and(|view| view.deployment.is_some()));
+    let trouble = "pod app-v2-x is in CrashLoopBackOff (container app: ended with exit code 1)";
+    model.world.revisions.get_mut("v2").unwrap().trouble = Some(trouble.into());
+    let said = format!("0 of 1 canary pods ready, 1 needed for weight 10; {trouble}");
+    model.pass();
+    assert_eq!(model.reason("Ready"), "WaitingForPods");
+    model.during(30, |model| model.world.rollout.status.message.as_deref() == Some(said.as_str()));
+    model.until("end", 90, Model::ended);
+    assert_eq!(model.reason("Ready"), "NotReady");
+    assert_eq!(model.run().message, format!("{said}; the progress deadline of 45s is over"));
+}
+
+#[test]
+fn at_rest_a_pod_in_trouble_is_named_with_the_count() {
+    let mut model = Model::adopted(three_steps(), 1);
+    model.world.revisions.get_mut("v1").unwrap().deployment.as_mut().unwrap().ready = 3;
+    model.ready_after.remove("v1");
+    model.world.revisions.get_mut("v1").unwrap().trouble = Some("pod app-v1-x is in ImagePullBackOff".into());
+    model.until("it is said", 40, |model| model.reason("Ready") == "PodsNotReady");
+    let message = model.world.rollout.status.message.clone().unwrap();
+    assert_eq!(message, "3 of 4 pods ready; pod app-v1-x is in ImagePullBackOff");
+}
+
+#[test]
 fn no_verdict_for_the_present_weight_means_no_step_forward() {
     let mut model = Model::adopted(three_steps(), 1);
     model.budget();

@@ -82,3 +82,22 @@ async fn a_version_that_never_gets_ready_is_taken_back_by_its_deadline_and_gets_
     stage.release("v3").await;
     stage.until_outcome("v3", "Promoted").await;
 }
+
+#[tokio::test]
+async fn a_version_that_crashes_is_named_with_its_pod_while_it_is_waited_for_and_when_it_is_taken_back() {
+    let mut stage = Stage::new("reverts-crash", TIDEGATE, |app| app.progress_deadline = "12s").await;
+    stage.app.set("READY_AFTER", "a while");
+    stage.release("v2").await;
+    let says = async |what: &str| {
+        let message = stage.space.status("app").await["message"].as_str().unwrap_or_default().to_owned();
+        message.contains("0 of 1 canary pods ready, 1 needed for weight 20; pod app-") && message.contains(what)
+    };
+    let named = "is in CrashLoopBackOff (container app: ended with exit code 2)";
+    stage.space.until("the pod's trouble to be named", 20, async || says(named).await).await;
+    stage.until_outcome("v2", "Reverted").await;
+    assert!(says("ended with exit code 2)").await && says("the progress deadline of 12s is over").await);
+    assert_eq!(stage.space.reason_of("app").await, "NotReady");
+    stage.owners_form().await;
+    let tally = stage.nothing_failed().await;
+    assert_eq!(tally.of("v2"), 0);
+}

@@ -43,7 +43,10 @@ pub(super) fn pass(draft: &mut Draft, source: &SourceView, replicas: u32) -> Sit
     }
     bring_up(draft, revision, &view, replicas);
     let ready = ready_endpoints(world, revision);
-    let message = format!("the first revision {revision} is coming up: {ready} of {replicas} endpoints ready");
+    let message = format!(
+        "the first revision {revision} is coming up: {ready} of {replicas} endpoints ready{}",
+        view.in_trouble()
+    );
     let mut situation = Situation::new(Phase::Progressing, Reason::Adopting, message);
     let alone = source.deployment.as_ref().is_none_or(|from| take_over(draft, from, revision, replicas, true));
     if view.recorded && view.deployment.is_some() && ready >= replicas && alone {

@@ -2,7 +2,9 @@
 //!
 //! Order: pinned, pods ready, backend named, warm, nothing else behind the Service. It raises nothing itself.
 
-use super::{Fact, RouteView, Seen, active::Active, active::need, course, draft::Draft, draft::SHORT_POLL_MILLIS};
+use super::{
+    Fact, RevisionView, RouteView, Seen, active::Active, active::need, course, draft::Draft, draft::SHORT_POLL_MILLIS,
+};
 use crate::api::{Percent, Reason, is_baseline};
 
 /// How long a count of ready pods or a set of endpoints must hold before it is believed. Shorter, and a pod that flaps
@@ -98,8 +100,10 @@ pub(super) fn short_of_pods(active: &Active, raise: bool) -> Option<String> {
             false => 1,
         };
         let ready = active.ready(revision);
-        (ready < enough)
-            .then(|| format!("{ready} of {wanted} {word} pods ready, {enough} needed for weight {}", share(goal)))
+        (ready < enough).then(|| {
+            let trouble = active.revision(revision).map_or_else(String::new, RevisionView::in_trouble);
+            format!("{ready} of {wanted} {word} pods ready, {enough} needed for weight {}{trouble}", share(goal))
+        })
     })
 }
 

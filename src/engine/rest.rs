@@ -87,7 +87,7 @@ fn upkeep(draft: &mut Draft, stable: &str, view: &RevisionView, replicas: u32) {
 fn standing(draft: &mut Draft, view: &RevisionView, replicas: u32) -> Situation {
     let ready = view.deployment.as_ref().map_or(0, |pods| pods.ready);
     if draft.has_held(Fact::Short, ready < replicas, SHORT_MILLIS) {
-        let message = format!("{ready} of {replicas} pods ready");
+        let message = format!("{ready} of {replicas} pods ready{}", view.in_trouble());
         return Situation::new(Phase::Progressing, Reason::PodsNotReady, message);
     }
     if replicas == 0 {

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use super::Guardrails;
+use super::{Guardrails, RevisionView};
 use crate::{
     api::{ActionType, EvidenceRecord, Percent, PlanStep, Reason, RolloutRunSpec, RolloutRunStatus, RunRoute, Span},
     stats::Verdict,
@@ -160,45 +160,12 @@ pub struct SourceDeployment {
     pub replicas_owner: Option<String>,
 }
 
-/// One revision's objects.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct RevisionView {
-    /// Its ControllerRevision exists.
-    pub recorded: bool,
-    /// The ordinal of its promotion.
-    pub proven: Option<u64>,
-    pub deployment: Option<DeploymentView>,
-    /// For each application Service that has one: the revision's Service and its ready endpoints (smallest over the ports).
-    pub services: BTreeMap<String, u32>,
-    /// The revision's Services, or copies of policies for them, differ from the application's.
-    pub services_stale: bool,
-    /// Copies of policies that were made for its Services.
-    pub policies: u32,
-}
-
-impl RevisionView {
-    /// Nothing of its Services is left to delete.
-    pub fn is_without_services(&self) -> bool {
-        self.services.is_empty() && self.policies == 0
-    }
-}
-
 /// A policy that names an application Service.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct PolicyView {
     pub kind: String,
     pub name: String,
     pub service: String,
-}
-
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct DeploymentView {
-    pub desired: u32,
-    /// Pods that exist, terminating ones not counted.
-    pub pods: u32,
-    pub ready: u32,
-    /// Pods that exist, terminating ones counted.
-    pub pods_with_terminating: u32,
 }
 
 /// One application Service.

@@ -9,6 +9,7 @@ pub mod object;
 pub mod owners;
 pub mod ownership;
 pub mod patch;
+pub mod pod;
 pub mod record;
 pub mod revision_service;
 pub mod scale_source;

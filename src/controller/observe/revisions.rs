@@ -6,12 +6,12 @@ use serde_json::Value;
 
 use super::{ClusterError, Gathered, Memory, SERVICE, policies, routes::Ports, seen, services};
 use crate::{
-    api::{SERVICE_LABEL, is_baseline, revision_name},
+    api::{REVISION_LABEL, SERVICE_LABEL, is_baseline, revision_name},
     engine::{Revision, RevisionView, Seen, SourceView},
     workload::{
         deployment,
         object::{self, label, text},
-        record, revision_service, scale_source,
+        pod, record, revision_service, scale_source,
         source::{self, equal_deployments, template_of_deployment, template_of_rollout},
     },
 };
@@ -57,7 +57,9 @@ fn read(
     }
     for document in deployments {
         if let Some(revision) = revision_of(gathered, document) {
-            views.entry(revision.to_owned()).or_default().deployment = Some(deployment::view(document, pods));
+            let view = views.entry(revision.to_owned()).or_default();
+            view.deployment = Some(deployment::view(document, pods));
+            view.trouble = pod::trouble(pods.iter().filter(|pod| label(pod, REVISION_LABEL) == Some(revision)));
         }
     }
     for document in own_services {
