@@ -15,6 +15,7 @@ mod manifest;
 mod measured;
 mod near;
 mod plan;
+mod policies;
 mod reference;
 mod replay;
 mod simulate;

@@ -30,7 +30,7 @@ pub mod trial;
 mod workloads;
 mod world;
 
-pub use clock::{Millis, Process};
+pub use clock::{EPOCH_SECONDS, Millis, Process};
 pub use habits::{Delay, Faults, Habits};
 pub use leaders::{Candidates, LeaderDeed};
 pub use link::Moment;
