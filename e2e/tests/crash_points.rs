@@ -93,7 +93,7 @@ async fn judged(stage: &mut Stage, proxy: &Proxy, ledger: &Ledger) -> u64 {
 }
 
 async fn faultless(story: Story) -> Faultless {
-    let (mut stage, proxy, ledger) = scene(&format!("crash-{}", story.name()), story).await;
+    let (mut stage, proxy, ledger) = scene(&format!("points-{}", story.name()), story).await;
     let before = proxy.asked().len();
     stage.release("v2").await;
     stage.until_outcome("v2", story.outcome()).await;
@@ -108,7 +108,7 @@ async fn faultless(story: Story) -> Faultless {
 /// The requests that went through the gateway; None: this run had fewer such writes.
 async fn crashed(crash: &Crash<'_>, number: usize) -> Option<u64> {
     let (story, name) = (crash.of.story, crash.of.story.name());
-    let (mut stage, proxy, ledger) = scene(&format!("crash-{name}-{number}"), story).await;
+    let (mut stage, proxy, ledger) = scene(&format!("points-{name}-{number}"), story).await;
     proxy.crash_at(crash.point.clone(), crash.side);
     stage.release("v2").await;
     let over = async {
