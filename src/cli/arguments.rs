@@ -8,8 +8,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 use super::{
-    audit::Audit, controller::ControllerArguments, history::HistoryArguments, replay::ReplayArguments,
-    simulate::SimulateArguments, verdict::VerdictArguments,
+    audit::Audit, controller::ControllerArguments, history::HistoryArguments, lint::LintArguments,
+    replay::ReplayArguments, simulate::SimulateArguments, verdict::VerdictArguments,
 };
 use crate::api::{ActionType, Span};
 
@@ -46,6 +46,8 @@ pub enum Command {
     },
     /// Say before the start what each step of a Rollout can find, what it can cost, and how long it takes
     Plan(Plan),
+    /// Say what is wrong in manifests before they are applied, and what their authors had better know
+    Lint(LintArguments),
     /// Release a Rollout's manifest in a simulated cluster, in a moment: what happens when, what it costs, how it ends
     Simulate(SimulateArguments),
     /// Fold the recorded evidence of a RolloutRun again, and compare it bit for bit

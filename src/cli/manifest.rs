@@ -15,7 +15,7 @@ use serde_json::Value;
 use super::Failure;
 use crate::{
     api::{AnalysisSpec, AnalysisTemplateSpec, MetricsProviderSpec, ROLLOUT_NAME_MAX, RolloutRun, TemplateKind},
-    engine::{ValidRollout, read_spec, validate},
+    engine::{Refusal, ValidRollout, read_spec, validate},
     measure,
     workload::object,
 };
@@ -61,9 +61,10 @@ impl Manifest {
     /// Every Rollout of the file; or else every problem of all of them.
     pub fn rollouts(&self) -> Result<Vec<Written>, Failure> {
         let (mut found, mut problems, mut total) = (Vec::new(), Vec::new(), 0);
+        let templates = self.templates();
         for document in self.of_kind("Rollout") {
             total += 1;
-            match self.rollout(document) {
+            match checked(document, &templates) {
                 Ok(written) => found.push(written),
                 Err(sentences) => {
                     problems.extend(sentences.into_iter().map(|sentence| (shown_name(document), sentence)));
@@ -79,23 +80,6 @@ impl Manifest {
             return Err(Failure::NoRollout { file: self.file.clone(), kinds });
         }
         Ok(found)
-    }
-
-    fn rollout(&self, document: &Value) -> Result<Written, Vec<String>> {
-        let sentences = |refusals: Vec<crate::engine::Refusal>| -> Vec<String> {
-            refusals.into_iter().map(|refusal| refusal.message).collect()
-        };
-        let name = document["metadata"]["name"].as_str().unwrap_or_default().to_owned();
-        let spec = read_spec(document).map_err(sentences)?;
-        let valid = validate(&name, &spec).map_err(sentences)?;
-        let analysis = spec.analysis.unwrap_or_default();
-        let templates = self.templates();
-        if missing(&analysis, &templates).is_empty() && (spec.error_budget.is_some() || !is_empty(&analysis)) {
-            let (budget, routed) = (spec.error_budget.as_ref(), !valid.routes.is_empty());
-            measure::resolve(&analysis, &templates, budget, routed).map_err(sentences)?;
-        }
-        let namespace = document["metadata"]["namespace"].as_str().map(str::to_owned);
-        Ok(Written { name, namespace, labels: labels(document), valid, analysis })
     }
 
     /// Every RolloutRun of the file.
@@ -158,8 +142,7 @@ impl Manifest {
 
     /// Documents of a kind of ours.
     fn of_kind(&self, kind: &'static str) -> impl Iterator<Item = &Value> {
-        let ours = |document: &Value| document["apiVersion"].as_str().is_some_and(|version| version.starts_with(GROUP));
-        self.documents.iter().filter(move |document| ours(document) && document["kind"] == *kind)
+        self.documents.iter().filter(move |document| is_ours(document) && document["kind"] == *kind)
     }
 
     /// Documents of all kinds: routes and Services say which port an application has.
@@ -170,6 +153,24 @@ impl Manifest {
 
 fn labels(document: &Value) -> BTreeMap<String, String> {
     Deserialize::deserialize(&document["metadata"]["labels"]).unwrap_or_default()
+}
+
+/// A Rollout as the controller would read it, or all that is wrong with it. Metrics are looked at when all templates are there.
+pub fn checked(document: &Value, templates: &Templates) -> Result<Written, Vec<String>> {
+    let name = document["metadata"]["name"].as_str().unwrap_or_default().to_owned();
+    let spec = read_spec(document).map_err(sentences)?;
+    let valid = validate(&name, &spec).map_err(sentences)?;
+    let analysis = spec.analysis.unwrap_or_default();
+    if missing(&analysis, templates).is_empty() && (spec.error_budget.is_some() || !is_empty(&analysis)) {
+        let (budget, routed) = (spec.error_budget.as_ref(), !valid.routes.is_empty());
+        measure::resolve(&analysis, templates, budget, routed).map_err(sentences)?;
+    }
+    let namespace = document["metadata"]["namespace"].as_str().map(str::to_owned);
+    Ok(Written { name, namespace, labels: labels(document), valid, analysis })
+}
+
+pub fn sentences(refusals: Vec<Refusal>) -> Vec<String> {
+    refusals.into_iter().map(|refusal| refusal.message).collect()
 }
 
 /// Templates that the analysis names and that are not there.
@@ -184,10 +185,16 @@ pub fn is_empty(analysis: &AnalysisSpec) -> bool {
     analysis.metrics.is_empty() && analysis.templates.is_empty()
 }
 
-/// The name for messages: whoever forgot it must still find the document.
-fn shown_name(document: &Value) -> String {
+/// Whether its kind is one of tidegate.io.
+pub fn is_ours(document: &Value) -> bool {
+    document["apiVersion"].as_str().is_some_and(|version| version.starts_with(GROUP))
+}
+
+/// Kind and name for messages: whoever forgot the name must still find the document.
+pub fn shown_name(document: &Value) -> String {
+    let kind = document["kind"].as_str().unwrap_or("a document without a kind");
     let name = document["metadata"]["name"].as_str().unwrap_or("without a name");
-    format!("Rollout {}", name.chars().take(2 * ROLLOUT_NAME_MAX).collect::<String>())
+    format!("{kind} {}", name.chars().take(2 * ROLLOUT_NAME_MAX).collect::<String>())
 }
 
 /// All documents of a text: YAML's, or JSON's one after the other; lists are taken apart.

@@ -10,6 +10,7 @@ mod failure;
 mod get;
 mod history;
 mod intent;
+mod lint;
 mod live;
 mod manifest;
 mod measured;
@@ -45,6 +46,7 @@ pub async fn main() -> ExitCode {
         Err(error) => error.exit(),
     };
     let done = match arguments.command {
+        Command::Lint(given) => lint::run(&given),
         Command::Simulate(given) => simulate::run(&given),
         _ => run(arguments).await.map(|()| ExitCode::SUCCESS),
     };
@@ -64,6 +66,7 @@ async fn run(arguments: Arguments) -> Result<(), Failure> {
     match arguments.command {
         Command::Get { what } => get::run(connection, what).await,
         Command::Plan(arguments) => plan::run(connection, &arguments).await,
+        Command::Lint(given) => lint::run(&given).map(drop),
         Command::Simulate(given) => simulate::run(&given).map(drop),
         Command::Replay(arguments) => replay::run(connection, &arguments).await,
         Command::History(arguments) => history::run(connection, &arguments).await,

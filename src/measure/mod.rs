@@ -35,7 +35,7 @@ pub use decided::{Decided, decided};
 pub use evaluate::evaluate;
 pub use figures::{Figures, FiguresError, figures};
 pub use order::{ArmNames, Order};
-pub use placeholder::Placeholder;
+pub use placeholder::{Placeholder, uses};
 pub use prometheus::{AddressRefused, MaterialError, Prometheus, PrometheusError};
 pub use promql::{QueryError, Value, check_selector, fill};
 pub use provider::{Labels, NativeBucket, NativeSample, Provider, Sample, Series, WhyNot};

@@ -19,7 +19,7 @@ mod owners;
 pub mod patching;
 mod rules;
 mod scale;
-mod schema;
+pub mod schema;
 mod selector;
 mod shape;
 mod store;
@@ -270,7 +270,7 @@ impl ApiServer {
         if document["metadata"].get("managedFields").is_some_and(|fields| !fields.is_null()) {
             return Err(target.refused("metadata.managedFields must be nil"));
         }
-        if schema::of(target.kind).is_some_and(|schema| schema::has_unknown(schema, document)) {
+        if schema::of(target.kind).is_some_and(|schema| !schema::unknown(schema, document).is_empty()) {
             let message = "a field is not declared in the schema".to_owned();
             return Err(ClusterError::Unavailable { object: target.object(), message });
         }

@@ -20,7 +20,17 @@ static SCHEMAS: LazyLock<BTreeMap<String, Value>> = LazyLock::new(|| {
 
 /// The schema of a kind, if it is one of ours.
 pub fn of(kind: Kind) -> Option<&'static Value> {
-    (kind.group == "tidegate.io").then(|| SCHEMAS.get(kind.kind)).flatten()
+    (kind.group == "tidegate.io").then(|| named(kind.kind)).flatten()
+}
+
+/// The schema of one of our kinds by its name.
+pub fn named(kind: &str) -> Option<&'static Value> {
+    SCHEMAS.get(kind)
+}
+
+/// The names of our kinds.
+pub fn kinds() -> Vec<String> {
+    SCHEMAS.keys().cloned().collect()
 }
 
 /// Drops what the schema does not know. Metadata is not looked at.
@@ -35,11 +45,36 @@ pub fn prune(schema: &Value, document: &mut Value) {
     }
 }
 
-/// Whether there is anything that pruning would drop.
-pub fn has_unknown(schema: &Value, document: &Value) -> bool {
-    let mut pruned = document.clone();
-    prune(schema, &mut pruned);
-    pruned != *document
+/// What pruning would drop: each path, and the fields that are known in its place. Metadata is not looked at.
+pub fn unknown(schema: &Value, document: &Value) -> Vec<(String, Vec<String>)> {
+    let members = document.as_object().into_iter().flatten();
+    let ours = members.filter(|(key, _)| !["apiVersion", "kind", "metadata"].contains(&key.as_str()));
+    ours.flat_map(|(key, member)| unknown_member(schema, key, member, key)).collect()
+}
+
+fn unknown_member(schema: &Value, key: &str, member: &Value, path: &str) -> Vec<(String, Vec<String>)> {
+    match property(schema, key) {
+        Some(below) => unknown_below(below, member, path),
+        None if schema["x-kubernetes-preserve-unknown-fields"] == true => Vec::new(),
+        None => {
+            let known = schema["properties"].as_object().into_iter().flat_map(Map::keys);
+            vec![(path.to_owned(), known.cloned().collect())]
+        }
+    }
+}
+
+fn unknown_below(schema: &Value, value: &Value, path: &str) -> Vec<(String, Vec<String>)> {
+    match value {
+        Value::Object(members) => {
+            let each = members.iter();
+            each.flat_map(|(key, member)| unknown_member(schema, key, member, &format!("{path}.{key}"))).collect()
+        }
+        Value::Array(items) => {
+            let each = items.iter().enumerate();
+            each.flat_map(|(at, item)| unknown_below(&schema["items"], item, &format!("{path}[{at}]"))).collect()
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => Vec::new(),
+    }
 }
 
 fn prune_value(schema: &Value, value: &mut Value) {

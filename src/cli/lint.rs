@@ -1,0 +1,118 @@
+//! `tidegate lint`: what is wrong in manifests before anybody applies them, and what their authors had better know.
+//!
+//! No cluster is asked: what depends on other objects is looked at only if they stand in the same files.
+
+mod document;
+mod remarks;
+
+use std::{path::PathBuf, process::ExitCode};
+
+use clap::{Args, ValueEnum};
+use serde::Serialize;
+
+use super::{
+    Failure, Terminal,
+    get::json,
+    manifest::{Manifest, Templates, is_ours, shown_name},
+};
+
+/// Exit codes: 0 nothing is wrong, 1 something is, 2 wrong arguments.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "Exit codes: 0 nothing is wrong, 1 something is, 2 wrong arguments")]
+pub struct LintArguments {
+    /// File with manifests, as YAML or JSON; several times for several files, which may refer to each other; - is standard input
+    #[arg(short, long = "filename", value_name = "FILE", required = true)]
+    pub files: Vec<PathBuf>,
+    /// A warning counts as an error
+    #[arg(long)]
+    pub strict: bool,
+    /// Form of the answer; default: a line for each finding
+    #[arg(short, long, value_enum)]
+    pub output: Option<LintOutput>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LintOutput {
+    /// A list with one entry for each finding, as JSON
+    Json,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Severity {
+    /// The API server or the controller refuses it.
+    Error,
+    /// It works, and not as its author may think.
+    Warning,
+    /// What was not looked at, or how it is done.
+    Note,
+}
+
+impl Severity {
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warning => "warning",
+            Self::Note => "note",
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Finding {
+    file: String,
+    object: String,
+    severity: Severity,
+    message: String,
+}
+
+pub fn run(given: &LintArguments) -> Result<ExitCode, Failure> {
+    let manifests = given.files.iter().map(|file| Manifest::read(file)).collect::<Result<Vec<_>, _>>()?;
+    let findings = findings(&manifests);
+    let count = |severity: Severity| findings.iter().filter(|finding| finding.severity == severity).count();
+    let (errors, warnings) = (count(Severity::Error), count(Severity::Warning));
+    let mut terminal = Terminal::stdout();
+    match given.output {
+        Some(LintOutput::Json) => terminal.print(&json(&findings)?)?,
+        None => {
+            let looked_at = manifests.iter().flat_map(Manifest::documents).filter(|document| is_ours(document)).count();
+            terminal.print(&page(&findings, errors, warnings, looked_at))?;
+        }
+    }
+    let is_wrong = errors > 0 || (given.strict && warnings > 0);
+    Ok(if is_wrong { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+fn findings(manifests: &[Manifest]) -> Vec<Finding> {
+    let templates: Templates = manifests.iter().flat_map(Manifest::templates).collect();
+    let everything: Vec<_> = manifests.iter().flat_map(Manifest::documents).collect();
+    let mut findings = Vec::new();
+    for manifest in manifests {
+        for document in manifest.documents().iter().filter(|document| is_ours(document)) {
+            let mut problems: Vec<_> = document::problems(document, &templates)
+                .into_iter()
+                .map(|problem| (Severity::Error, problem))
+                .collect();
+            if document["kind"] == "Rollout" {
+                problems.extend(remarks::of(document, &templates, &everything));
+            }
+            findings.extend(problems.into_iter().map(|(severity, message)| Finding {
+                file: manifest.name().to_owned(),
+                object: shown_name(document),
+                severity,
+                message,
+            }));
+        }
+    }
+    findings
+}
+
+fn page(findings: &[Finding], errors: usize, warnings: usize, looked_at: usize) -> String {
+    let mut text = String::new();
+    for Finding { file, object, severity, message } in findings {
+        text += &format!("{file}: {object}: {}: {message}\n", severity.word());
+    }
+    let plural = |count: usize, word: &str| format!("{count} {word}{}", if count == 1 { "" } else { "s" });
+    let (errors, warnings) = (plural(errors, "error"), plural(warnings, "warning"));
+    text + &format!("{errors} and {warnings} in {} of tidegate.io\n", plural(looked_at, "document"))
+}
