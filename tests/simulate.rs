@@ -104,7 +104,7 @@ fn policies_of_the_file_hold_as_they_would() {
             4,
             "RolloutPolicy p: spec.strategy has a first step to weight 5, 1 at most",
         ),
-        ("{namespaces: {names: [bank]}, limits: {maxFirstStep: 1}}".into(), "1h", 0, "Promoted after"),
+        ("{namespaces: {names: [bank]}, limits: {maxFirstStep: 1}}".into(), "1m", 4, "step 1, weight 5: Baking"),
         (
             "{namespaces: {matchLabels: {env: production}}, limits: {maxFirstStep: 1}}".into(),
             "3m",
