@@ -1,12 +1,11 @@
 //! The whole controller in the simulated cluster: stories with one thing each that goes right or wrong.
 
-mod threads;
-
-use threads::side_by_side;
-use tidegate::sim::{
-    Deed, Habits, Simulation, Telling, Tidings,
-    scenario::{ROLLOUT_NAME, Shop, phase},
-    story::Story,
+use tidegate::{
+    controller::{ROLLOUT, RUN},
+    sim::{
+        Deed, Habits, Simulation, World,
+        scenario::{NAMESPACE, ROLLOUT_NAME, Shop, phase},
+    },
 };
 
 fn deploy(image: &str) -> Deed {
@@ -38,60 +37,59 @@ fn a_good_version_is_promoted_without_a_lost_request() {
     );
 }
 
-/// What people should be told of the runs, from their records alone: each decision, and each end.
-fn expected(tidings: &Tidings) -> Vec<Telling> {
-    let telling = |is_warning: bool, reason: &str, note: String| Telling {
-        kind: if is_warning { "Warning" } else { "Normal" }.to_owned(),
-        reason: reason.to_owned(),
-        note,
-    };
-    let mut all = Vec::new();
-    for recorded in tidings.runs.values() {
-        let run = &recorded.run;
-        for decided in recorded.decisions.values() {
-            let is_warning = decided.phase == "Aborting" || decided.message.contains(" was reset");
-            all.push(telling(is_warning, &decided.reason, format!("RolloutRun {run}: {}", decided.message)));
-        }
-        match &recorded.ended {
-            Some((outcome, _)) if outcome == "Adopted" => {}
-            Some((outcome, message)) => {
-                all.push(telling(outcome != "Promoted", outcome, format!("RolloutRun {run}: ended; {message}")));
-            }
-            None => {}
-        }
-    }
-    all.sort();
-    all
+/// What the Rollout's status says, and how many runs there are.
+fn said(simulation: &Simulation) -> (String, String, usize) {
+    let world = simulation.world.lock();
+    let status = world.server.get(ROLLOUT, NAMESPACE, ROLLOUT_NAME).map(|rollout| rollout["status"].clone());
+    let status = status.unwrap_or_default();
+    let of = |field: &str| status[field].as_str().unwrap_or_default().to_owned();
+    (of("phase"), of("message"), world.server.list(RUN, NAMESPACE, "").len())
+}
+
+fn plan(simulation: &Simulation, seconds: u64, deed: Deed) {
+    let at = simulation.clock.now() + 1_000 * seconds;
+    simulation.world.lock().plan_deed(at, deed);
 }
 
 #[test]
-fn each_decision_of_a_run_and_its_end_is_told_by_one_event() {
-    let stories = Story::all();
-    let outcomes = side_by_side(&stories, |story| story.run(&[]));
-    let mut told = 0;
-    for (story, outcome) in stories.iter().zip(&outcomes) {
-        let expected = expected(&outcome.tidings);
-        let mut events = outcome.tidings.events.clone();
-        events.retain(|event| event.note.starts_with("RolloutRun "));
-        events.sort();
-        told += events.len();
-        if story.schedule().habits.candidates.count == 0 {
-            assert_eq!(events, expected, "{}", story.name);
-            continue;
-        }
-        // A leader that ends takes what it had not sent with it: nothing is told twice, or otherwise.
-        let mut left = expected.clone();
-        for event in &events {
-            let place = left.iter().position(|telling| telling == event);
-            left.remove(place.unwrap_or_else(|| panic!("{}: {event:?} of {expected:#?}", story.name)));
-        }
+fn a_version_waits_while_the_service_burns_its_budget_and_begins_when_it_is_well_for_five_minutes() {
+    let shop = Shop { guarded: true, judged: true, steps: vec![(10, 1), (50, 1)], ..Shop::default() };
+    let mut simulation = open(&shop, 1);
+    let begun = simulation.clock.now();
+    let failing = |per_million| Deed::Fail { image: "shop:1".into(), per_million };
+    plan(&simulation, 1, failing(1_000_000));
+    plan(&simulation, 75, deploy("shop:2"));
+    plan(&simulation, 80, failing(0));
+    for second in [90, 200, 370] {
+        simulation.run_until(begun + 1_000 * second, |_| false);
+        let (phase, message, runs) = said(&simulation);
+        assert_eq!((phase.as_str(), runs), ("Pending", 0), "{second} s: {message}");
+        assert!(message.starts_with("a new template waits: the service burns its error budget 2"), "{message}");
+        assert!(message.contains("(RolloutPolicy sre); if this release is the repair: tidegate override"), "{message}");
     }
-    assert!(told > 150, "only {told} Events");
+    let begins = |world: &World| !world.server.list(RUN, NAMESPACE, "").is_empty();
+    assert!(simulation.run_until(begun + 430_000, begins), "{:?}", said(&simulation));
+    let done = simulation.run_until(begun + 430_000 + shop.longest(), |world| phase(world) == "Healthy");
+    assert!(done, "{:?}", said(&simulation));
+    assert_eq!(simulation.world.lock().oracle.offences, []);
 }
 
 #[test]
-fn an_adoption_is_told_once() {
-    let outcome = &Story::all()[0].run(&[]);
-    let adopted = outcome.tidings.events.iter().filter(|event| event.reason == "Adopted");
-    assert_eq!(adopted.map(|event| event.kind.as_str()).collect::<Vec<_>>(), ["Normal"]);
+fn a_version_waits_while_the_budget_cannot_be_read_and_begins_when_it_can() {
+    let shop = Shop { guarded: true, judged: true, steps: vec![(10, 1), (50, 1)], ..Shop::default() };
+    let mut simulation = open(&shop, 1);
+    let begun = simulation.clock.now();
+    plan(&simulation, 1, Deed::Prometheus { away: true });
+    plan(&simulation, 2, deploy("shop:2"));
+    plan(&simulation, 60, Deed::Prometheus { away: false });
+    simulation.run_until(begun + 50_000, |_| false);
+    let (phase_word, message, runs) = said(&simulation);
+    assert_eq!((phase_word.as_str(), runs), ("Pending", 0), "{message}");
+    assert!(
+        message.contains("cannot be read: MetricsProvider prometheus, metric errors: failed to reach"),
+        "{message}"
+    );
+    let done = simulation.run_until(begun + 60_000 + shop.longest(), |world| phase(world) == "Healthy");
+    assert!(done, "{:?}", said(&simulation));
+    assert_eq!(simulation.world.lock().oracle.offences, []);
 }

@@ -1,5 +1,6 @@
 //! RolloutPolicies on the real API server: a run holds in a freeze window and goes on by itself, going back goes through it, a
-//! person may override it with a reason, and a Rollout that breaks a policy is stalled before anything moves.
+//! person may override it with a reason, a new version waits while the service burns its error budget, and a Rollout that breaks a
+//! policy is stalled before anything moves.
 //!
 //! Policies are the whole cluster's, so each selects the test's own namespace only. A window is made from the present minute.
 
@@ -8,7 +9,10 @@ use kube::api::PropagationPolicy;
 use serde_json::{Value, json};
 use tidegate::controller::{NAMESPACE, ROLLOUT_POLICY};
 
-use crate::{TIDEGATE, support::Stage};
+use crate::{
+    TIDEGATE,
+    support::{Application, Relay, Stage, space::lab},
+};
 
 async fn policy(stage: &Stage, mut spec: Value) {
     let name = &stage.space.namespace;
@@ -140,4 +144,54 @@ async fn a_rollout_that_breaks_a_policy_is_stalled_until_one_of_them_changes() {
     stage.until_outcome("v2", "Promoted").await;
     stage.owners_form().await;
     stage.nothing_failed().await;
+}
+
+/// The service's own metrics server cannot be reached, and then says that half of its requests fail.
+#[tokio::test]
+async fn a_new_version_waits_while_the_service_burns_its_budget_or_nobody_knows_and_a_person_lets_the_repair_start() {
+    let address = lab("TIDEGATE_LAB_PROMETHEUS");
+    let mut relay = Relay::to(address.trim_start_matches("http://").trim_end_matches('/')).await;
+    let mut stage = Stage::new("guardrails-budget", TIDEGATE, |app| {
+        app.steps = json!([{"weight": 20, "bake": "5s"}]);
+        app.metrics = Application::envoy_errors();
+        app.budget = Some(json!({"objective": "99.9"}));
+        app.provider = Some("guardrails-budget".into());
+        app.set("ERROR_RATE", "0.5");
+    })
+    .await;
+    stage.space.provider("guardrails-budget", &format!("http://{}", relay.address), false).await;
+    policy(&stage, json!({"errorBudget": {"minRemaining": 10}})).await;
+    relay.shut().await;
+    stage.app.set("ERROR_RATE", "0");
+    stage.release("v2").await;
+    let status = until_reason(&stage, "MetricsUnavailable").await;
+    assert_eq!((&status["phase"], &condition(&status, "Completed")["status"]), (&json!("Pending"), &json!("False")));
+    let how = "if this release is the repair: tidegate override app -n guardrails-budget --reason WHY";
+    let message = status["message"].as_str().unwrap_or_default().to_owned();
+    let said = "a new template waits: the service's error budget, which RolloutPolicy guardrails-budget guards, cannot be read: \
+                MetricsProvider guardrails-budget, metric errors: failed to reach the metrics server";
+    assert!(message.starts_with(said) && message.ends_with(how), "{message}");
+
+    relay.open().await;
+    let burns = async || stage.space.reason_of("app").await == "BudgetBurning";
+    stage.space.until("the service to burn its budget", 60, burns).await;
+    let message = stage.space.status("app").await["message"].as_str().unwrap_or_default().to_owned();
+    assert!(message.starts_with("a new template waits: the service burns its error budget "), "{message}");
+    assert!(message.ends_with(&format!("(RolloutPolicy guardrails-budget); {how}")), "{message}");
+    println!("{message}");
+    assert!(stage.space.newest_run("app").await.is_none(), "nothing has started");
+
+    let action = stage.space.act("Override", "app", json!({"author": "ada", "reason": "the repair"})).await;
+    let (outcome, message) = stage.space.answer(&action).await;
+    assert!(outcome == "Accepted" && message.ends_with(" was started"), "{outcome}: {message}");
+    stage.until_outcome("v2", "Promoted").await;
+    let run = stage.space.newest_run("app").await.unwrap_or_default();
+    let first = run["status"]["decisions"]["entries"][0]["message"].as_str().unwrap_or_default();
+    let word = "the guard of the error budget is overridden by ada (author: unverified): the repair";
+    assert!(first.ends_with(word), "{first}");
+    no_policy(&stage).await;
+    stage.owners_form().await;
+    let tally = stage.curtain().await;
+    let of_v1 = tally.counts.get("v1").and_then(|codes| codes.get("500")).copied().unwrap_or_default();
+    assert_eq!(tally.failed(), of_v1, "only what v1 answered with 500 failed: {:?}", tally.counts);
 }

@@ -80,7 +80,7 @@ pub enum ActionType {
     Retry,
     /// Replace the pods of the stable revision, as `kubectl rollout restart` does.
     Restart,
-    /// Let this run start, or go on, in the freeze windows that are open now, until they end. Needs a reason.
+    /// Let this run start, or go on, in the freeze windows that are open now, until they end, and let it start whatever the service's error budget looks like. Needs a reason.
     Override,
 }
 

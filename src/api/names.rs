@@ -29,6 +29,11 @@ pub const ACTIONS_POLICY: &str = "tidegate-actions";
 /// Finalizer on a Rollout: routes, Services and the referenced Deployment get their owners' form first.
 pub const FINALIZER: &str = "tidegate.io/restore";
 
+/// What a revision's hash is made of: letters and digits that a DNS label may hold, without vowels (no words) and without 0, 1 and 3
+/// (o, l, e).
+pub const HASH_ALPHABET: &str = "bcdfghjklmnpqrstvwxz2456789";
+pub const HASH_LENGTH: usize = 10;
+
 /// Name of a revision's ControllerRevision, Deployment: `<rollout>-<hash>`.
 pub fn revision_name(rollout: &str, revision: &str) -> String {
     format!("{rollout}-{revision}")

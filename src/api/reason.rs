@@ -131,6 +131,8 @@ reasons! {
     ReplicasContended => "Delete spec.replicas from the Deployment's manifest",
     /// A freeze window of a RolloutPolicy is open: nothing starts and nothing advances until it ends.
     Frozen => "It goes on by itself when the window ends; if it cannot wait: tidegate override NAME --reason WHY",
+    /// The service burns its error budget, or has too little left of it: a RolloutPolicy lets no run start.
+    BudgetBurning => "It starts by itself when the service is well again",
     /// The Rollout, or the run's plan, is not what a RolloutPolicy asks for.
     PolicyViolation => "Change the Rollout as the message says, or ask the owner of the policy",
     /// A RolloutPolicy that selects the Rollout cannot be understood: nothing starts and nothing advances.

@@ -41,6 +41,10 @@ pub struct RolloutPolicySpec {
     /// What no Rollout may exceed. Default: no limit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limits: Option<PolicyLimits>,
+    /// What the service's error budget must look like before a run starts; for Rollouts with an `errorBudget`. Runs under way are judged by their own evidence, and the return to a revision that was promoted before goes through. Default: it is not asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-kubernetes-validations" = [asks_something()]))]
+    pub error_budget: Option<BudgetGuard>,
     /// The routes that Rollouts may move. Default: any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub traffic: Option<AllowedTraffic>,
@@ -161,6 +165,38 @@ pub struct PolicyLimits {
     /// The largest `errorBudget.maxSpend`, in percent of the budget; a Rollout without an error budget exceeds it. Default: no limit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_spend: Option<Percent>,
+}
+
+/// No run starts while the service has trouble of its own. What cannot be measured lets none start either, and is said.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct BudgetGuard {
+    /// While the service burns its budget at a speed that pages people: 14.4 times as fast as its objective allows over 1h and over 5m, or 6 times over 6h and over 30m. Default Hold.
+    #[serde(default)]
+    pub on_burn: OnBurn,
+    /// The least part of the budget that must be left over the budget's window, in percent, from 0 and below 100: a whole number or a quoted decimal. Default: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-kubernetes-validations" = [rule(
+        "!string(self).matches('^100([.]0{1,3})?$')",
+        "must be below 100: with all of the budget as the least, ten bad requests would hold every run for the budget's window",
+    )]))]
+    pub min_remaining: Option<Percent>,
+}
+
+fn asks_something() -> serde_json::Value {
+    rule(
+        "!has(self.onBurn) || self.onBurn != 'Ignore' || has(self.minRemaining)",
+        "asks for nothing with onBurn Ignore alone: add minRemaining, or delete errorBudget",
+    )
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum OnBurn {
+    /// A new run waits until the service burns slower.
+    #[default]
+    Hold,
+    /// The speed is not looked at.
+    Ignore,
 }
 
 /// Routes and hostnames that may be moved.

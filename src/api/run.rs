@@ -45,7 +45,7 @@ pub struct RolloutRunSpec {
     /// The baseline: the revision label of the pods of stable that are the control. Absent: stable itself is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub baseline: Option<String>,
-    /// The RolloutAction of type Retry that asked for it; its author may not approve a gate of this run.
+    /// The RolloutAction that asked for it: a Retry, or an Override that let it start whatever the error budget looked like. Its author may not approve a gate of this run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub requested_by: Option<Asked>,
     /// The steps and the soak.

@@ -4,6 +4,8 @@
 //! pass at once when the verdict changes. Runs share nothing but a provider's places, so that a server which does not answer
 //! holds up its own runs and nobody else's. No verdict is acted on here.
 
+mod burns;
+
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -12,6 +14,8 @@ use std::{
 
 use futures::future::{AbortHandle, abortable};
 use tokio::sync::{Semaphore, watch};
+
+pub use burns::BudgetQuestion;
 
 use super::{Evaluation, Key, Providers, Queue, Runtime, seconds};
 use crate::{
@@ -44,6 +48,7 @@ pub struct Evaluators {
     providers: Arc<dyn Providers>,
     workers: Mutex<HashMap<Key, Worker>>,
     places: Mutex<HashMap<String, Arc<Semaphore>>>,
+    burns: Arc<Mutex<HashMap<Key, burns::Asked>>>,
 }
 
 struct Worker {
@@ -65,7 +70,8 @@ struct Job {
 
 impl Evaluators {
     pub fn new(queue: Arc<Queue>, runtime: Arc<dyn Runtime>, providers: Arc<dyn Providers>) -> Self {
-        Self { queue, runtime, providers, workers: Mutex::default(), places: Mutex::default() }
+        let (workers, places, burns) = (Mutex::default(), Mutex::default(), Arc::default());
+        Self { queue, runtime, providers, workers, places, burns }
     }
 
     pub fn latest(&self, key: &Key) -> Option<Latest> {
@@ -111,6 +117,12 @@ impl Evaluators {
         }
     }
 
+    /// Whoever asks this provider waits here.
+    fn places(&self, provider: &str) -> Arc<Semaphore> {
+        let mut places = lock(&self.places);
+        places.entry(provider.to_owned()).or_insert_with(|| Arc::new(Semaphore::new(PROVIDER_PLACES))).clone()
+    }
+
     fn job(
         &self,
         order: Order,
@@ -118,8 +130,7 @@ impl Evaluators {
         status: &RolloutRunStatus,
     ) -> Job {
         let name = provider.as_ref().map(|(name, _)| name.clone()).unwrap_or_default();
-        let places =
-            lock(&self.places).entry(name).or_insert_with(|| Arc::new(Semaphore::new(PROVIDER_PLACES))).clone();
+        let places = self.places(&name);
         let settled = status.settled_at.as_deref().and_then(seconds);
         Job {
             order: Order {

@@ -60,7 +60,7 @@ pub use write_site::WriteSite;
 use act::{ABORT_PATIENCE, Site, dry_run, refuse_orphans, status_patch};
 use authority::may_act;
 use documents::Documents;
-pub use evaluate::Evaluators;
+pub use evaluate::{BudgetQuestion, Evaluators};
 pub use events::{Events, Outbox};
 use gather::{Gathered, gather, route_kind};
 pub use index::{Index, SERVICE_NAME_LABEL};

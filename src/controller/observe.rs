@@ -6,6 +6,7 @@
 mod actions;
 mod analysis;
 mod authors;
+mod budget;
 mod guardrails;
 mod order;
 mod policies;
@@ -23,8 +24,8 @@ pub use order::{Evaluation, seconds};
 pub use revisions::source_template;
 
 use super::{
-    ACTION, CONTROLLER_REVISION, COPIED_POLICIES, ClusterError, DEPLOYMENT, Documents, Gathered, Memory, Moment,
-    ROLLOUT, RUN, SERVICE,
+    ACTION, BudgetQuestion, CONTROLLER_REVISION, COPIED_POLICIES, ClusterError, DEPLOYMENT, Documents, Gathered,
+    Memory, Moment, ROLLOUT, RUN, SERVICE,
 };
 use crate::{
     api::RunPhase,
@@ -38,6 +39,8 @@ pub struct Observation {
     pub documents: Documents,
     /// What the open run is judged by; None: by nothing.
     pub evaluation: Option<Evaluation>,
+    /// How the service's error budget is measured before a run; None: no policy guards it, or there is none.
+    pub budget: Option<BudgetQuestion>,
 }
 
 /// Builds the World; an error means that what was begun cannot be told.
@@ -66,6 +69,8 @@ pub fn observe(
     let guardrails = guardrails::facts(&gathered, &rollout, &now.text, &mut unread);
     unread.extend(refusals.unread);
     unread.extend(revisions.unread);
+    let analysis = analysis::resolve(&gathered);
+    let budget = budget::question(&gathered, &rollout, &analysis, &guardrails, &revisions.views, &runs, &routes.ports);
     let dry_run = source.known().and_then(|source| memory.dry_run(&source.revision));
     let world = World {
         now: now.text.clone(),
@@ -86,12 +91,12 @@ pub fn observe(
         guardrails,
         not_carried,
         dry_run,
-        analysis: analysis::resolve(&gathered),
+        analysis,
         evidence,
         rollout,
         runs,
     };
-    Ok(Observation { documents: documents(gathered), world, evaluation })
+    Ok(Observation { documents: documents(gathered), world, evaluation, budget })
 }
 
 /// The run that is not over; at most one is.

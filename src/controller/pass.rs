@@ -9,9 +9,9 @@ use serde_json::Value;
 #[cfg(feature = "mutants")]
 use super::mutation;
 use super::{
-    ABORT_PATIENCE, Cluster, ClusterError, Documents, Evaluation, Evaluators, Events, Fenced, Key, Leadership,
-    Memories, Memory, Metrics, Moment, Notifications, Observation, Outcome, Pace, ROLLOUT, Runtime, Site, WriteSite,
-    dry_run, gather, may_act, observe, open_run, refuse_orphans, report, settle, status_patch,
+    ABORT_PATIENCE, BudgetQuestion, Cluster, ClusterError, Documents, Evaluation, Evaluators, Events, Fenced, Key,
+    Leadership, Memories, Memory, Metrics, Moment, Notifications, Observation, Outcome, Pace, ROLLOUT, Runtime, Site,
+    WriteSite, dry_run, gather, may_act, observe, open_run, refuse_orphans, report, settle, status_patch,
 };
 use crate::{
     engine::{Decision, RunWrite, World, decide, laws},
@@ -64,6 +64,7 @@ impl Shell {
     fn forget(&self, key: &Key) {
         self.memories.take(key);
         self.evaluators.stop(key);
+        self.evaluators.forget_burn(key);
         self.metrics.forget(key);
         if let Some(notifications) = &self.notifications {
             notifications.forget(key);
@@ -103,7 +104,8 @@ async fn pass(shell: &Shell, key: &Key, rollout: Value, memory: &mut Memory, now
         Err(error) => return failed(shell, key, memory, "observe", &error),
     };
     let view = evidence.as_ref().map(|evidence| evidence.view.clone());
-    let Observation { mut world, mut documents, evaluation } = match observe(gathered, memory, now, epoch, view) {
+    let observation = observe(gathered, memory, now, epoch, view);
+    let Observation { mut world, mut documents, evaluation, budget } = match observation {
         Ok(observation) => observation,
         Err(error) => return failed(shell, key, memory, "observe", &error),
     };
@@ -112,9 +114,7 @@ async fn pass(shell: &Shell, key: &Key, rollout: Value, memory: &mut Memory, now
         Ok(false) => return CONTESTED,
         Err(error) => return failed(shell, key, memory, "observe", &error),
     }
-    if let Some(notifications) = &shell.notifications {
-        notifications.follow(key, &mut world, &documents, now);
-    }
+    recall(shell, key, &mut world, &documents, budget.as_ref(), now);
     ask_again(shell, &mut world, &documents, memory, now).await;
     #[cfg(feature = "mutants")]
     mutation::of_world(&mut world);
@@ -154,6 +154,9 @@ async fn pass(shell: &Shell, key: &Key, rollout: Value, memory: &mut Memory, now
         }
     }
     follow(shell, key, &world, evaluation, &decision, &outcome);
+    if let Some(question) = budget.filter(|_| decision.wants_burn) {
+        shell.evaluators.ask_burn(key, question);
+    }
     match &outcome {
         Outcome::Done => {
             memory.failures = 0;
@@ -163,6 +166,21 @@ async fn pass(shell: &Shell, key: &Key, rollout: Value, memory: &mut Memory, now
         Outcome::NotPersisted(error) => failed(shell, key, memory, "persist", error),
         Outcome::Stopped(error) => failed(shell, key, memory, "act", error),
     }
+}
+
+/// What is known beside the cluster: how far the receivers of decisions are, and how the error budget stands.
+fn recall(
+    shell: &Shell,
+    key: &Key,
+    world: &mut World,
+    documents: &Documents,
+    budget: Option<&BudgetQuestion>,
+    now: &Moment,
+) {
+    if let Some(notifications) = &shell.notifications {
+        notifications.follow(key, world, documents, now);
+    }
+    world.guardrails.burn = budget.and_then(|question| shell.evaluators.burn(key, question));
 }
 
 /// A template that the API server refused is asked about again now and then: a quota or a policy may have refused it.

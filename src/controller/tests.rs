@@ -1,6 +1,8 @@
 //! The shell against a small cluster in memory: what a failed read, a conflict and a refused write lead to.
 
+mod away;
 mod baseline;
+mod budget;
 mod leaders;
 mod notifications;
 mod orphans;
@@ -119,6 +121,7 @@ fn decision(world: &World, run: Option<RunWrite>, actions: Vec<Action>) -> Decis
         status: world.rollout.status.clone(),
         notes: Vec::new(),
         facts: BTreeSet::new(),
+        wants_burn: false,
         wake: Duration::from_secs(5),
     }
 }
@@ -385,16 +388,4 @@ async fn passes_over_a_rollout_come_to_rest() {
     assert!(fake.read(ROLLOUT, "shop", "checkout").unwrap()["status"]["phase"].is_string());
     assert!(reconcile(&shell, &key, Moment { millis: 65_000, ..now() }).await.is_some());
     assert_eq!(fake.writes(), Vec::<String>::new());
-}
-
-#[tokio::test]
-async fn an_api_server_that_is_away_is_asked_again_soon() {
-    let fake = Arc::new(cluster());
-    fake.fail("list RolloutRun", unavailable("runs"), 3);
-    let (shell, key) = (shell(&fake), Key::new("shop", "checkout"));
-    let mut waits = Vec::new();
-    for _ in 0..3 {
-        waits.push(reconcile(&shell, &key, now()).await.unwrap().as_millis());
-    }
-    assert_eq!((waits, fake.writes()), (vec![50, 100, 200], Vec::new()));
 }

@@ -1,8 +1,8 @@
 //! One decision: which of the few situations a Rollout is in, and the pass that belongs to it.
 
 use super::{
-    Action, Decision, Draft, RunView, RunWrite, World, active::Active, project::Situation, project::last_proven,
-    record, records, rest, restore, retire, seal, start, stepping,
+    Action, Decision, Draft, RunView, RunWrite, World, active::Active, intent, project::Situation,
+    project::last_proven, record, records, rest, restore, retire, seal, start, stepping,
 };
 use crate::api::{Phase, Reason, RolloutRunStatus, RunOutcome, RunPhase, is_run_of, recorded_as, revision_of_run};
 
@@ -101,7 +101,8 @@ fn begin(state: &mut Active) {
     let mut marks = marks.collect::<Vec<_>>().into_iter();
     let started = state.tested().any(|(_, revision)| state.has_pods(revision));
     if !started && !marks.any(|mark| mark == state.name) {
-        let message = format!("from revision {} to {}", state.spec.stable, state.spec.canary);
+        let word = intent::started_by_override(state).map_or_else(String::new, |word| format!("; {word}"));
+        let message = format!("from revision {} to {}{word}", state.spec.stable, state.spec.canary);
         state.asked = state.spec.requested_by.clone();
         return state.transition(Reason::Preparing, message);
     }

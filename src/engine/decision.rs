@@ -18,6 +18,8 @@ pub struct Decision {
     pub notes: Vec<Note>,
     /// Facts that hold now; the shell measures for how long.
     pub facts: BTreeSet<Fact>,
+    /// The service's error budget is to be measured: a RolloutPolicy asks before a run starts.
+    pub wants_burn: bool,
     /// When to look again, if nothing happens before.
     pub wake: Duration,
 }

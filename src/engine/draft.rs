@@ -19,6 +19,8 @@ pub(super) struct Draft<'w> {
     pub actions: Vec<Action>,
     pub notes: Vec<Note>,
     pub run: Option<RunWrite>,
+    /// The service's error budget is to be measured.
+    pub wants_burn: bool,
     facts: BTreeSet<Fact>,
     wake_millis: u64,
 }
@@ -30,6 +32,7 @@ impl<'w> Draft<'w> {
             actions: Vec::new(),
             notes: Vec::new(),
             run: None,
+            wants_burn: false,
             facts: BTreeSet::new(),
             wake_millis: REST_POLL_MILLIS,
         }
@@ -70,6 +73,7 @@ impl<'w> Draft<'w> {
             actions: self.actions,
             notes: self.notes,
             facts: self.facts,
+            wants_burn: self.wants_burn,
             wake: Duration::from_millis(self.wake_millis),
         }
     }

@@ -1,13 +1,14 @@
 //! What RolloutPolicies hold: open freeze windows, policies that cannot be understood, accounts whose approval does not count.
 //!
-//! What a Rollout must have or may not exceed is in `violations`. Nothing here holds the way back.
+//! What a Rollout must have or may not exceed is in `violations`, the guard of the error budget in `burning`. Nothing here holds
+//! the way back.
 
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
 use super::{
-    ActionView, Refusal, World,
+    ActionView, BurnView, Refusal, World, burning,
     freeze::{Standing, standing},
     violations,
 };
@@ -26,6 +27,8 @@ pub struct Guardrails {
     pub freezes: Vec<FreezeView>,
     /// Until the next window opens or ends.
     pub turns_in_millis: Option<u64>,
+    /// The service's error budget, if a policy asks and it was measured.
+    pub burn: Option<BurnView>,
     /// Hostnames of the managed routes, by kind and name; empty: any.
     pub hostnames: BTreeMap<(String, String), Vec<String>>,
     /// The templates that the spec's analysis uses, by kind and name.
@@ -108,16 +111,28 @@ impl Guardrails {
         };
         self.policies.iter().find(|(_, spec)| excluded(spec)).map(|(policy, _)| policy.as_str())
     }
+}
 
-    /// What a person lifts when they override what is open now.
-    pub fn lifted_by(&self, action: &ActionView) -> Result<FreezeOverride, String> {
-        if action.reason.trim().is_empty() {
-            return Err("it has no reason: say in spec.reason why this cannot wait".into());
-        }
-        let freeze = self.freeze(None).ok_or("no freeze window is open")?;
-        let (author, reason, until) = (action.author.clone(), action.reason.clone(), freeze.ends.clone());
-        Ok(FreezeOverride { author, verified: action.verified, reason, until })
+/// What a person lifts who overrides what holds now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Lift {
+    /// The freeze windows that are open, and for a start the guard of the budget.
+    Freeze(FreezeOverride),
+    /// The guard of the error budget: it holds starts only.
+    Budget,
+}
+
+/// What this action lifts, or why there is nothing to lift.
+pub(super) fn lifted_by(world: &World, action: &ActionView) -> Result<Lift, String> {
+    if action.reason.trim().is_empty() {
+        return Err("it has no reason: say in spec.reason why this cannot wait".into());
     }
+    let Some(freeze) = world.guardrails.freeze(None) else {
+        let guarded = burning::hold(world).map(|_| Lift::Budget);
+        return guarded.ok_or_else(|| "no freeze window is open, and no guard of the error budget holds".into());
+    };
+    let (author, reason, until) = (action.author.clone(), action.reason.clone(), freeze.ends.clone());
+    Ok(Lift::Freeze(FreezeOverride { author, verified: action.verified, reason, until }))
 }
 
 /// What holds a run that goes forward; None: nothing. A revision that was promoted before is held by nothing.
@@ -159,7 +174,7 @@ pub(super) fn against(rails: &Guardrails, frozen: &RolloutRunSpec, full: u32) ->
 }
 
 /// The freeze that a start waits for, as a sentence.
-pub(super) fn hold_of_start(world: &World, plan: &Plan, is_lifted: bool) -> Option<String> {
-    let freeze = world.guardrails.freeze(None).filter(|_| !plan.known && !is_lifted)?;
+pub(super) fn hold_of_start(world: &World, plan: &Plan) -> Option<String> {
+    let freeze = world.guardrails.freeze(None).filter(|_| !plan.known)?;
     Some(format!("a new template waits: {}", freeze.sentence()))
 }

@@ -1,8 +1,16 @@
 //! RolloutActions: each is consumed once, is bound to what it was meant for, and gets a sentence that says what became of it.
 
-use super::{Action, ActionView, World, active::Active, contention, draft::Draft, record::cut};
+use super::{
+    Action, ActionView, World,
+    active::Active,
+    contention,
+    draft::Draft,
+    guardrails::{Lift, lifted_by},
+    record::cut,
+};
 use crate::api::{
-    ActionOutcome, ActionType, Approval, Asked, Gate, Reason, RolloutRunSpec, RolloutRunStatus, RunOutcome, RunPhase,
+    ActionOutcome, ActionType, Approval, Asked, Gate, Percent, Reason, RolloutRunSpec, RolloutRunStatus, RunOutcome,
+    RunPhase,
 };
 
 /// Consumed actions that a record remembers: a crash between the record and the action's own status must not count twice.
@@ -81,17 +89,30 @@ pub(super) fn retry(world: &World) -> Option<&ActionView> {
     find(world, ActionType::Retry)
 }
 
-/// A person lets the next run start in the freeze that holds it; the run itself answers the action.
-pub(super) fn lifts_freeze(world: &World) -> bool {
+/// The word of a person who lets the next run start although a freeze or the budget's guard holds it; the run answers it.
+pub(super) fn lifts_holds(world: &World) -> Option<&ActionView> {
     let is_over = |status: &RolloutRunStatus| status.phase == RunPhase::Ended;
     let at_rest = world.runs.iter().all(|run| run.status.as_ref().is_some_and(is_over));
-    at_rest && find(world, ActionType::Override).is_some_and(|action| world.guardrails.lifted_by(action).is_ok())
+    find(world, ActionType::Override).filter(|action| at_rest && lifted_by(world, action).is_ok())
 }
 
-/// An Override is kept for the run that it lets start, as long as there is a freeze to lift.
+/// The same if it is only the budget's guard that holds: the run was asked for by that word, and nothing is left of it to carry out.
+pub(super) fn lifts_budget(world: &World) -> Option<&ActionView> {
+    lifts_holds(world).filter(|action| lifted_by(world, action) == Ok(Lift::Budget))
+}
+
+/// That word, of the run that it let start.
+pub(super) fn started_by_override(active: &Active) -> Option<String> {
+    let asked = active.spec.requested_by.as_ref().filter(|asked| asked.kind == ActionType::Override)?;
+    let action = active.world.actions.iter().find(|action| action.name == asked.action);
+    let why = action.map(because).unwrap_or_default();
+    Some(format!("the guard of the error budget is overridden by {}{why}", asked.who()))
+}
+
+/// An Override is kept for the run that it lets start, as long as there is something to lift.
 pub(super) fn nothing_to_lift(draft: &mut Draft) {
     if let Some(action) = find(draft.world, ActionType::Override)
-        && let Err(why) = draft.world.guardrails.lifted_by(action)
+        && let Err(why) = lifted_by(draft.world, action)
     {
         resolve(draft, action, Err(why), None);
     }
@@ -216,14 +237,28 @@ fn effect(active: &mut Active, action: &ActionView) -> Result<String, String> {
         }
         ActionType::Abort => Err("the run is going back already".into()),
         ActionType::Retry => Err(format!("RolloutRun {} is in progress; abort it first", active.name)),
-        ActionType::Override => {
-            let lifted = active.world.guardrails.lifted_by(action)?;
+        ActionType::Override => lift(active, lifted_by(active.world, action)?, &who),
+        ActionType::Restart => Err(format!("RolloutRun {} is in progress; restart when it is over", active.name)),
+    }
+}
+
+fn lift(active: &mut Active, lift: Lift, who: &str) -> Result<String, String> {
+    match lift {
+        Lift::Freeze(lifted) => {
             let until = lifted.until.as_ref().map_or_else(String::new, |until| format!(" until {until}"));
             active.status.freeze_override = Some(lifted);
             Ok(format!("freeze windows are overridden{until} by {who}"))
         }
-        ActionType::Restart => Err(format!("RolloutRun {} is in progress; restart when it is over", active.name)),
+        // It has let start what a Retry had asked for.
+        Lift::Budget if active.status.weight == Percent::ZERO && was_retried(active) => {
+            Ok(format!("the guard of the error budget is overridden by {who}"))
+        }
+        Lift::Budget => Err("the guard of the error budget holds starts only, and this run has started".into()),
     }
+}
+
+fn was_retried(active: &Active) -> bool {
+    active.spec.requested_by.as_ref().is_some_and(|asked| asked.kind == ActionType::Retry)
 }
 
 fn approve(active: &mut Active, action: &ActionView) -> Result<String, String> {

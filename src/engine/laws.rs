@@ -5,7 +5,7 @@
 
 use super::{
     Action, CanaryRefs, Decision, FreezeView, RouteEdit, RouteState, RouteView, RunView, RunWrite, World, active::need,
-    project::last_proven, restore::is_ours,
+    burning, project::last_proven, restore::is_ours,
 };
 use crate::{
     api::{ActionType, Percent, RolloutRunStatus, RunPhase},
@@ -47,7 +47,7 @@ pub fn laws(world: &World, decision: &Decision) -> Vec<Broken> {
     broken.extend(of_state.iter().filter_map(|law| law(&case)));
     broken.extend(intents_once(decision));
     broken.extend(sealed_first(&case, decision));
-    broken.extend(start_in_freeze(world, decision));
+    broken.extend(start_in_hold(world, decision));
     broken
 }
 
@@ -282,10 +282,14 @@ fn frozen(case: &Case) -> Option<Broken> {
         .then(|| broken("S17", format!("the run would go on in freeze window {window} of RolloutPolicy {policy}")))?
 }
 
-/// S17: in a freeze nothing starts, either.
-fn start_in_freeze(world: &World, decision: &Decision) -> Option<Broken> {
+/// S17: in a freeze nothing starts, either, and nothing while a guard of the error budget holds.
+fn start_in_hold(world: &World, decision: &Decision) -> Option<Broken> {
     let Some(RunWrite::Create { name, spec }) = &decision.run else { return None };
-    let FreezeView { policy, window, .. } = world.guardrails.freezes.first()?;
+    let freeze = world.guardrails.freezes.first().map(|FreezeView { policy, window, .. }| {
+        format!("a run would start in freeze window {window} of RolloutPolicy {policy}")
+    });
+    let guard = || burning::hold(world).map(|(_, message)| format!("a run would start although {message}"));
+    let hold = freeze.or_else(guard)?;
     let lifted = world.actions.iter().any(|action| action.kind == ActionType::Override && !action.reason.is_empty());
     // A record that was lost is made again to go back.
     let is_new = !world
@@ -296,8 +300,7 @@ fn start_in_freeze(world: &World, decision: &Decision) -> Option<Broken> {
             .routes
             .iter()
             .any(|route| route.state.known().is_some_and(|state| state.run.as_deref() == Some(name.as_str())));
-    (is_new && !lifted && !spec.plan.known)
-        .then(|| broken("S17", format!("a run would start in freeze window {window} of RolloutPolicy {policy}")))?
+    (is_new && !lifted && !spec.plan.known).then(|| broken("S17", hold))?
 }
 
 /// S13: an intent gets one answer.

@@ -4,6 +4,7 @@
 
 mod active;
 mod adopt;
+mod burning;
 pub mod chain;
 mod contention;
 mod course;
@@ -32,6 +33,7 @@ mod valid_steps;
 mod violations;
 mod world;
 
+pub use burning::BurnView;
 pub use decide::decide;
 pub use decision::*;
 pub use guardrails::{FreezeView, Guardrails};

@@ -3,7 +3,7 @@
 //! Everything that can be refused is refused here, before anything moves.
 
 use super::{
-    Action, Draft, Refusal, RunWrite, Seen, ValidRollout, World,
+    Action, Draft, Refusal, RunWrite, Seen, ValidRollout, World, burning,
     draft::{ACTIVE_POLL_MILLIS, REST_POLL_MILLIS},
     guardrails, intent,
     project::{Completed, Situation},
@@ -48,8 +48,13 @@ pub(super) fn obstacle(world: &World, draft: &mut Draft, revision: &str) -> Opti
         return Some(refused);
     }
     draft.wake(world.guardrails.turns_in_millis.unwrap_or(REST_POLL_MILLIS));
-    let frozen = guardrails::hold_of_start(world, &frozen.plan, intent::lifts_freeze(world))?;
-    pending(Reason::Frozen, &frozen)
+    if intent::lifts_holds(world).is_some() {
+        return None;
+    }
+    match guardrails::hold_of_start(world, &frozen.plan) {
+        Some(freeze) => pending(Reason::Frozen, &freeze),
+        None => burning::obstacle(world, draft, &frozen),
+    }
 }
 
 /// What RolloutPolicies have against the spec, although no run is to start: it is said before the next release meets it.
@@ -168,7 +173,7 @@ fn freeze(world: &World, spec: &ValidRollout, stable: &str, revision: &str) -> R
         stable: stable.to_owned(),
         canary: revision.to_owned(),
         baseline: (spec.baseline && compares(&plan)).then(|| baseline_of(stable)),
-        requested_by: intent::retry(world).map(intent::asked),
+        requested_by: intent::retry(world).or_else(|| intent::lifts_budget(world)).map(intent::asked),
         plan,
         analysis: world.analysis.clone().unwrap_or_default(),
         error_budget: spec.error_budget.clone(),

@@ -22,8 +22,16 @@ pub(super) fn fits(pattern: &str, text: &str) -> bool {
 /// has `begun`, its first step is no longer asked about.
 pub(super) fn of_plan(rails: &Guardrails, frozen: &RolloutRunSpec, full: u32, begun: bool) -> Option<Refusal> {
     let ask = |policy: &RolloutPolicySpec| {
-        let RolloutPolicySpec { namespaces: _, rollouts: _, freeze_windows: _, analysis, approvals, limits, traffic } =
-            policy;
+        let RolloutPolicySpec {
+            namespaces: _,
+            rollouts: _,
+            freeze_windows: _,
+            error_budget: _,
+            analysis,
+            approvals,
+            limits,
+            traffic,
+        } = policy;
         let mut found: Vec<String> = Vec::new();
         found.extend(analysis.iter().flat_map(|required| metrics(required, frozen)));
         found.extend(approvals.iter().filter_map(|rules| consent(rules, &frozen.plan)));

@@ -3,6 +3,7 @@
 //! No verdict is made here (that is `stats`), and nothing is written to the cluster.
 
 mod answer;
+mod burn;
 mod counting;
 mod decided;
 mod dispersion;
@@ -29,12 +30,14 @@ mod standing;
 mod stretches;
 mod tails;
 mod tenancy;
+mod whole;
 
 pub use answer::{read_samples, read_series};
+pub use burn::{BurnError, BurnQuestion, burn};
 pub use decided::{Decided, decided};
 pub use evaluate::evaluate;
 pub use figures::{Figures, FiguresError, figures};
-pub use order::{ArmNames, Order};
+pub use order::{ArmNames, Order, budget_metric};
 pub use placeholder::{Placeholder, uses};
 pub use prometheus::{AddressRefused, MaterialError, Prometheus, PrometheusError};
 pub use promql::{QueryError, Value, check_selector, fill};
@@ -46,6 +49,7 @@ pub use secrets::{Content, NoSecrets, Secrets};
 pub use selectors::{ArmSelectors, Counters, Selectors};
 pub use standing::misstated;
 pub use tenancy::{Tenancy, TenancyError, Tenant};
+pub use whole::{Whole, WholeSelectors};
 
 #[cfg(test)]
 mod tests;

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     api::{
-        Decimal, ErrorBudget, EvidenceRecord, Judging, Metric, Percent, Plan, PlanStep, RolloutRunSpec,
+        Decimal, ErrorBudget, EvidenceRecord, Judging, Metric, Percent, Plan, PlanStep, RatioMetric, RolloutRunSpec,
         SampleRatioCheck, Span, revision_name, revision_service_name,
     },
     stats::{Expected, Terms, Timing},
@@ -21,8 +21,15 @@ const OBJECTIVE_WEIGHT: f64 = 1.0;
 /// A ReplicaSet cuts its name to this when it names a pod after it. Rollout and hash are short enough for it, a baseline's name may
 /// not be.
 const LONGEST_POD_PREFIX: usize = 58;
-/// The port of a Service that no route names.
-const DEFAULT_PORT: u16 = 80;
+
+/// The `ratio` metric whose requests a budget counts, and what it counts; None: there is none.
+pub fn budget_metric<'m>(metrics: &'m [Metric], budget: &ErrorBudget) -> Option<(&'m Metric, &'m RatioMetric)> {
+    let mut ratios = metrics.iter().filter_map(|metric| Some((metric, metric.ratio.as_ref()?)));
+    match &budget.metric {
+        Some(name) => ratios.find(|(metric, _)| metric.name == *name),
+        None => ratios.next(),
+    }
+}
 
 /// How an arm is named in metrics.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -101,11 +108,13 @@ impl Order {
             canary: of(&spec.canary),
             stable: ArmNames { service: app.clone(), revision: spec.stable.clone() },
             baseline: spec.baseline.as_ref().map(of),
-            port: DEFAULT_PORT,
+            port: Self::DEFAULT_PORT,
             ..Self::default()
         })
     }
 
+    /// The port of a Service that no route names.
+    pub const DEFAULT_PORT: u16 = 80;
     pub const DEFAULT_SCRAPE_INTERVAL: Span = Span::seconds(15);
 
     pub fn timing(&self) -> Timing {
@@ -126,10 +135,8 @@ impl Order {
 
     /// The `ratio` metric whose requests the budget counts.
     pub(super) fn is_budget_metric(&self, metric: &Metric) -> bool {
-        let Some(budget) = &self.budget else { return false };
-        let first = self.metrics.iter().find(|metric| metric.ratio.is_some());
-        let named = budget.metric.as_ref().or(first.map(|metric| &metric.name));
-        metric.ratio.is_some() && named == Some(&metric.name)
+        let of_budget = self.budget.as_ref().and_then(|budget| budget_metric(&self.metrics, budget));
+        of_budget.is_some_and(|(of_budget, _)| of_budget.name == metric.name) && metric.ratio.is_some()
     }
 
     /// The metric counts what the route sends, so that its arms' shares should be the weight. Metrics of the pods count

@@ -97,7 +97,8 @@ impl ArmSelectors {
             let query = order.query(template, arm).map_err(|error| error.to_string())?;
             let parsed = selector(&query).map_err(|error| error.to_string())?;
             let prefix = || order.pod_prefix(arm);
-            let own_pods = is_of_pods(template, &parsed, &order.names(arm).revision).then(prefix);
+            let revision = &order.names(arm).revision;
+            let own_pods = is_of_pods(template, &parsed, |matcher| matcher.value.contains(revision)).then(prefix);
             Ok::<_, String>((query, up(&parsed), own_pods))
         };
         let text = |template: &Option<String>| {
@@ -133,18 +134,17 @@ fn is_of_target(matcher: &Matcher) -> bool {
     TARGET_LABELS.contains(&matcher.name.as_str())
 }
 
-/// Whether the counters are of the revision's pods although no label of a target says which. Who was called is told by others:
-/// by the proxies of the callers.
-fn is_of_pods(template: &str, selector: &VectorSelector, revision: &str) -> bool {
+/// Whether the counters are of the revision's pods although no label of a target says which; `told_by` says whether a matcher tells
+/// the revision. Who was called is told by others: by the proxies of the callers.
+pub(super) fn is_of_pods(template: &str, selector: &VectorSelector, told_by: impl Fn(&Matcher) -> bool) -> bool {
     let of_revision = [Placeholder::Revision, Placeholder::Pods].iter().any(|placeholder| uses(template, placeholder));
-    let told_by = |matcher: &&Matcher| matcher.value.contains(revision);
-    let (of_targets, others): (Vec<_>, Vec<_>) =
-        selector.matchers.matchers.iter().filter(told_by).partition(|matcher| is_of_target(matcher));
+    let told_by = selector.matchers.matchers.iter().filter(|matcher| told_by(matcher));
+    let (of_targets, others): (Vec<_>, Vec<_>) = told_by.partition(|matcher| is_of_target(matcher));
     of_revision && of_targets.is_empty() && others.iter().any(|matcher| !matcher.name.starts_with("destination"))
 }
 
 /// A selector of `up` for the targets that a selector names by labels of its target.
-fn up(selector: &VectorSelector) -> Option<String> {
+pub(super) fn up(selector: &VectorSelector) -> Option<String> {
     // Traefik's own label `service` holds name@provider; no target is called so.
     let named = |matcher: &&Matcher| is_of_target(matcher) && !matcher.value.contains('@');
     let kept: Vec<_> = selector.matchers.matchers.iter().filter(named).cloned().collect();
@@ -266,7 +266,8 @@ mod tests {
     fn an_arm_told_by_a_label_that_no_target_has_is_one_of_pods() {
         let of = |template: &str| {
             let query = template.replace("{{ revision }}", "abc").replace("{{ pods }}", "x-abc-.*");
-            is_of_pods(template, &selector(&query.replace("{{ service }}", "x-abc")).unwrap(), "abc")
+            let parsed = selector(&query.replace("{{ service }}", "x-abc")).unwrap();
+            is_of_pods(template, &parsed, |matcher| matcher.value.contains("abc"))
         };
         for (template, expected) in [
             (r#"a{namespace="shop",revision="{{ revision }}"}"#, true),

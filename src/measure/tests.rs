@@ -1,6 +1,7 @@
 //! Whole evaluations against a fake metrics server that holds counters.
 
 mod baseline;
+mod burn;
 mod contradiction;
 mod fake;
 mod figures;

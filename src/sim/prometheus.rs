@@ -6,6 +6,8 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use async_trait::async_trait;
+use serde::Deserialize;
+use serde_json::Value;
 
 use super::{
     clock::{Clock, EPOCH_SECONDS},
@@ -13,10 +15,13 @@ use super::{
     world::{Shared, World},
 };
 use crate::{
-    api::{MetricsProviderSpec, RolloutRunSpec},
-    controller::{Providers, RUN},
-    measure::{ArmNames, ArmSelectors, Counters, Labels, Order, Provider, Sample, Selectors, Series, WhyNot},
-    workload::object,
+    api::{Metric, MetricsProviderSpec, RolloutRunSpec},
+    controller::{Providers, ROLLOUT, RUN},
+    measure::{
+        ArmNames, ArmSelectors, Counters, Labels, Order, Provider, Sample, Selectors, Series, Whole, WholeSelectors,
+        WhyNot,
+    },
+    workload::object::{self, text},
 };
 
 /// Opens the one metrics server that a simulated cluster has.
@@ -49,6 +54,8 @@ pub enum Part {
 pub struct Meaning {
     namespace: String,
     arm: ArmNames,
+    /// All revisions of the arm's Service.
+    is_whole: bool,
     part: Part,
     is_stable: bool,
     /// It names pods; else the proxy's counters of a Service.
@@ -59,6 +66,11 @@ pub struct Meaning {
 pub type Meanings = BTreeMap<String, Meaning>;
 
 impl Meaning {
+    fn names(&self, service: &str) -> bool {
+        let rest = service.strip_prefix(self.arm.service.as_str());
+        rest.is_some_and(|rest| rest.is_empty() || self.is_whole && rest.starts_with('-'))
+    }
+
     fn value(&self, counted: Counted) -> f64 {
         let number = match self.part {
             Part::Total => counted.total,
@@ -90,6 +102,9 @@ impl World {
                 let Ok(spec) = serde_json::from_value::<RolloutRunSpec>(run["spec"].clone()) else { continue };
                 learn(&mut self.meanings, object::namespace(&run), &spec);
             }
+            for rollout in self.server.list(ROLLOUT, "", "") {
+                learn_whole(&mut self.meanings, &rollout);
+            }
         }
         self.meanings.get(selector).cloned()
     }
@@ -98,7 +113,7 @@ impl World {
     fn selected<'w>(&'w self, meaning: &'w Meaning) -> impl Iterator<Item = (&'w Counter, &'w Vec<Scrape>)> {
         self.traffic.scraped.iter().filter(move |(counter, _)| match counter {
             Counter::Service { namespace, service } => {
-                !meaning.by_pod && *namespace == meaning.namespace && *service == meaning.arm.service
+                !meaning.by_pod && *namespace == meaning.namespace && meaning.names(service)
             }
             Counter::Pod(pod) => meaning.by_pod && self.is_pod_of(pod, meaning),
         })
@@ -147,9 +162,31 @@ fn learn(meanings: &mut Meanings, namespace: &str, spec: &RolloutRunSpec) {
             for (selector, part) in parts.into_iter().filter_map(|(selector, part)| Some((selector?, part))) {
                 // Without a route both revisions are behind one Service: only the pods tell them apart.
                 let by_pod = up.is_some() || !order.routed;
-                let meaning = Meaning { namespace: namespace.to_owned(), arm: arm.clone(), part, is_stable, by_pod };
+                let namespace = namespace.to_owned();
+                let meaning = Meaning { namespace, arm: arm.clone(), is_whole: false, part, is_stable, by_pod };
                 meanings.entry(selector).or_insert(meaning);
             }
+        }
+    }
+}
+
+/// Notes what is asked of a Rollout's Service as a whole, by metrics of its proxy that need no template.
+fn learn_whole(meanings: &mut Meanings, rollout: &Value) {
+    let Ok(metrics) = <Vec<Metric>>::deserialize(&rollout["spec"]["analysis"]["metrics"]) else { return };
+    let service = text(rollout, "/spec/traffic/services/0/name").unwrap_or_default().to_owned();
+    let (namespace, name) = (object::namespace(rollout).to_owned(), object::name(rollout).to_owned());
+    let arm = ArmNames { service: service.clone(), revision: String::new() };
+    let whole = Whole { namespace, rollout: name, service, port: Order::DEFAULT_PORT, revisions: Vec::new() };
+    for ratio in metrics.iter().filter_map(|metric| metric.ratio.as_ref()) {
+        let Ok(WholeSelectors { total, counted: (counted, is_good), up: None, own_pods: _ }) = whole.selectors(ratio)
+        else {
+            continue;
+        };
+        let part = if is_good { Part::Good } else { Part::Bad };
+        for (selector, part) in [(total, Part::Total), (counted, part)] {
+            let (namespace, arm) = (whole.namespace.clone(), arm.clone());
+            let meaning = Meaning { namespace, arm, is_whole: true, part, is_stable: true, by_pod: false };
+            meanings.entry(selector).or_insert(meaning);
         }
     }
 }

@@ -45,6 +45,10 @@ pub struct Shop {
     pub tls: bool,
     /// A RolloutPolicy freezes the first seconds of every minute; 0: there is none.
     pub freeze_seconds: u64,
+    /// A RolloutPolicy guards the error budget; judged only.
+    pub guarded: bool,
+    /// The bad part of the requests before customers came.
+    pub past_errors: f64,
     /// Another Rollout is on the same route.
     pub neighbour: bool,
     pub requests_per_second: f64,
@@ -64,6 +68,8 @@ impl Default for Shop {
             referenced: false,
             tls: false,
             freeze_seconds: 0,
+            guarded: false,
+            past_errors: 0.001,
             neighbour: false,
             requests_per_second: 50.0,
         }
@@ -89,7 +95,13 @@ impl Shop {
             documents.push((BACKEND_TLS_POLICY, tls_policy()));
         }
         if self.freeze_seconds > 0 {
-            documents.push((ROLLOUT_POLICY, policy(self.freeze_seconds)));
+            let window = json!({
+                "name": "each-minute", "schedule": "* * * * *", "duration": format!("{}s", self.freeze_seconds),
+            });
+            documents.push((ROLLOUT_POLICY, policy("calm", json!({"freezeWindows": [window]}))));
+        }
+        if self.guarded {
+            documents.push((ROLLOUT_POLICY, policy("sre", json!({"errorBudget": {"onBurn": "Hold"}}))));
         }
         documents
     }
@@ -161,6 +173,7 @@ impl Shop {
     pub fn furnish(&self, simulation: &mut Simulation) {
         {
             let mut world = simulation.world.lock();
+            world.past_errors = self.past_errors;
             world.traffic.entries = vec![if self.routed {
                 Entry::Route { kind: HTTP_ROUTE, namespace: NAMESPACE.into(), name: ROUTE_NAME.into() }
             } else {
@@ -255,13 +268,13 @@ fn route(services: &[&str]) -> Value {
     })
 }
 
-fn policy(seconds: u64) -> Value {
-    let window = json!({"name": "each-minute", "schedule": "* * * * *", "duration": format!("{seconds}s")});
+fn policy(name: &str, mut spec: Value) -> Value {
+    spec["namespaces"] = json!({"names": [NAMESPACE]});
     json!({
         "apiVersion": "tidegate.io/v1alpha1",
         "kind": "RolloutPolicy",
-        "metadata": {"name": "calm"},
-        "spec": {"namespaces": {"names": [NAMESPACE]}, "freezeWindows": [window]},
+        "metadata": {"name": name},
+        "spec": spec,
     })
 }
 

@@ -56,6 +56,11 @@ fn frozen() -> Shop {
     Shop { freeze_seconds: 40, ..brief() }
 }
 
+/// The service has burnt its error budget for a long time.
+fn burning() -> Shop {
+    Shop { guarded: true, past_errors: 0.05, ..judged() }
+}
+
 impl Story {
     fn of(name: &'static str, shop: Shop, deeds: Vec<(u64, Deed)>) -> Self {
         let deeds = deeds.into_iter().map(|(second, deed)| (1_000 * second, deed)).collect();
@@ -94,6 +99,11 @@ impl Story {
                 "a person overrides a freeze window",
                 frozen(),
                 vec![(1, deploy(2)), (2, ask(ActionType::Override))],
+            ),
+            Self::of(
+                "a person overrides the guard of the error budget",
+                burning(),
+                vec![(1, deploy(2)), (4, ask(ActionType::Override))],
             ),
             Self::of("a version is overtaken by a newer one", brief(), vec![(1, deploy(2)), (14, deploy(3))]),
             Self::of("the stable version is asked for again", brief(), vec![(1, deploy(2)), (14, deploy(1))]),

@@ -11,14 +11,10 @@ use super::{
     canonical::{canonical, digest},
     object,
 };
-use crate::api::{REVISION_LABEL, ROLLOUT_LABEL, SOURCE_ANNOTATION};
+use crate::api::{HASH_ALPHABET, HASH_LENGTH, REVISION_LABEL, ROLLOUT_LABEL, SOURCE_ANNOTATION};
 
 /// Annotation in the pod template of a revision's Deployment: when its pods were last asked to be replaced.
 pub const RESTARTED_ANNOTATION: &str = "tidegate.io/restartedAt";
-
-/// Letters and digits that a DNS label may hold, without vowels (no words) and without 0, 1 and 3 (o, l, e).
-const ALPHABET: &[u8; 27] = b"bcdfghjklmnpqrstvwxz2456789";
-const HASH_LENGTH: usize = 10;
 
 /// The template in the Rollout's spec as written; None with deploymentRef.
 pub fn template_of_rollout(rollout: &Value) -> Option<Value> {
@@ -92,7 +88,8 @@ pub fn revision_of(source: &Value, known: &BTreeMap<String, Value>) -> String {
 /// Ten letters and digits from the template. `attempt` other than 0 gives another name to the same template.
 pub fn hash(template: &Value, attempt: u32) -> String {
     let bytes = if attempt == 0 { digest(template) } else { digest(&json!([attempt, template])) };
-    let letter = |byte: &u8| char::from(ALPHABET[usize::from(*byte) % ALPHABET.len()]);
+    let letters = HASH_ALPHABET.as_bytes();
+    let letter = |byte: &u8| char::from(letters[usize::from(*byte) % letters.len()]);
     bytes.iter().take(HASH_LENGTH).map(letter).collect()
 }
 

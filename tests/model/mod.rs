@@ -13,7 +13,7 @@ use tidegate::{
         RolloutPolicySpec, RolloutRunStatus, RolloutStatus, RunPhase, RunRoute, Span, recorded_as,
     },
     engine::*,
-    stats::Verdict,
+    stats::{Burn, Verdict},
 };
 
 pub struct Model {
@@ -29,6 +29,11 @@ pub struct Model {
     pub verdict: Option<Verdict>,
     /// RolloutPolicies that select the Rollout, by name.
     pub policies: Vec<(String, RolloutPolicySpec)>,
+    /// What the metrics server says of the service's error budget when it is asked; None: it does not answer.
+    pub burn: Option<Result<Burn, String>>,
+    asked_burn: Option<u64>,
+    /// How often it was asked.
+    pub questions: usize,
     /// Kinds of route whose parents say nothing of what is written.
     pub silent: Vec<&'static str>,
     pub writes: usize,
@@ -109,6 +114,9 @@ impl Model {
             outcomes: Vec::new(),
             verdict: None,
             policies: Vec::new(),
+            burn: None,
+            asked_burn: None,
+            questions: 0,
             silent: Vec::new(),
             writes: 0,
             crash_after: None,
@@ -240,6 +248,10 @@ impl Model {
         let broken = laws(&self.world, &decision);
         assert!(broken.is_empty(), "{broken:?}\n{}\n{:?}", self.timeline.join("\n"), self.world.revisions);
         self.remember(&decision);
+        if decision.wants_burn {
+            self.asked_burn = Some(self.millis);
+            self.questions += 1;
+        }
         self.write_run(decision.run);
         for action in decision.actions {
             self.timeline.push(format!("{:>6.1} {action:?}", self.millis as f64 / 1_000.0));
@@ -265,6 +277,7 @@ impl Model {
     fn observe(&mut self) {
         self.world.now = stamp(self.millis);
         self.world.guardrails = Guardrails {
+            burn: self.measured(),
             hostnames: std::mem::take(&mut self.world.guardrails.hostnames),
             ..Guardrails::at(&self.world.now, self.policies.clone())
         };
@@ -276,6 +289,12 @@ impl Model {
         let view =
             |verdict: &Verdict| EvidenceView { seq, verdict: verdict.clone(), record: EvidenceRecord::default() };
         self.world.evidence = self.verdict.as_ref().map(view);
+    }
+
+    /// The answer to the last question, which comes at once.
+    fn measured(&self) -> Option<BurnView> {
+        let (burn, asked) = (self.burn.clone()?, self.asked_burn?);
+        Some(BurnView { age_millis: self.millis - asked, burn })
     }
 
     fn remember(&mut self, decision: &Decision) {
