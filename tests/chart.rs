@@ -53,6 +53,7 @@ fn metrics() -> BTreeSet<String> {
     metrics.transition(Reason::Baking);
     metrics.action(ActionOutcome::Refused);
     metrics.event_dropped();
+    metrics.notification("audit", "lost");
     metrics.watch_error("Pod");
     let text = metrics.text();
     let series = text.lines().filter(|line| !line.starts_with('#'));
@@ -97,7 +98,10 @@ fn alerts_and_dashboard_name_metrics_that_exist() {
         assert!(text("README.md").contains(&format!("`{alert}`")), "{alert} is not in the README");
         for word in rule["annotations"]["summary"].as_str().unwrap().split("$labels.").skip(1) {
             let label = word.split([' ', '}', '/']).next().unwrap();
-            assert!(["law", "namespace", "rollout", "stage", "kind", "verb"].contains(&label), "{alert}: {label}");
+            assert!(
+                ["law", "namespace", "rollout", "stage", "kind", "verb", "receiver"].contains(&label),
+                "{alert}: {label}"
+            );
         }
     }
 }

@@ -154,6 +154,73 @@ fn what_cannot_be_planned_is_said_with_the_fix() {
     }
 }
 
+/// The example with more documents behind it.
+fn with(more: &str) -> String {
+    fs::read_to_string(root().join(EXAMPLE)).unwrap() + more
+}
+
+fn policy(name: &str, spec: &str) -> String {
+    format!("---\napiVersion: tidegate.io/v1alpha1\nkind: RolloutPolicy\nmetadata: {{name: {name}}}\nspec: {spec}\n")
+}
+
+#[test]
+fn policies_of_the_file_are_asked_and_answer_in_the_controllers_words() {
+    let strict = policy("strict", "{limits: {maxFirstStep: 1, maxSpend: '0.5'}, approvals: {required: 2}}");
+    let second = policy(
+        "hosts",
+        "{traffic: {hostnames: [shop.org]}, analysis: {metrics: [latency], templates: [{name: golden}]}}",
+    );
+    let all = with(&[strict, second].concat());
+    let output = run(&["-f", "-", "--rps", "40", "--error-ratio", "0.001"], &all);
+    let shown = String::from_utf8(output.stdout).unwrap().replace("\n  ", " ");
+    for sentence in [
+        "\nrefused: RolloutPolicy hosts: spec.analysis has no metric latency, HTTPRoute checkout has the hostname checkout.example.com, \
+         which is not allowed; RolloutPolicy strict: spec.strategy has no gate with 2 approvals before weight 100 (the largest there has 1), \
+         spec.strategy has a first step to weight 5, 1 at most, spec.errorBudget.maxSpend is 1, 0.5 at most\n",
+        "\nrefused: RolloutPolicy hosts: spec.analysis.templates lacks ClusterAnalysisTemplate golden\n",
+    ] {
+        assert!(shown.contains(sentence), "{sentence}\n{shown}");
+    }
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(said, "error: no run of Rollout checkout would start: RolloutPolicies are against it\n");
+    assert_eq!(output.status.code(), Some(1));
+}
+
+#[test]
+fn a_policy_speaks_of_the_rollouts_that_it_selects() {
+    let limit = "limits: {maxFirstStep: 1}";
+    let namespace = "---\nkind: Namespace\nmetadata: {name: shop, labels: {env: production}}\n";
+    for (spec, flags, is_refused, assumed) in [
+        (format!("{{{limit}}}"), "", true, ""),
+        (format!("{{namespaces: {{names: [shop]}}, {limit}}}"), "--namespace shop", true, ""),
+        (format!("{{namespaces: {{names: [bank]}}, {limit}}}"), "--namespace shop", false, ""),
+        (format!("{{namespaces: {{names: [bank]}}, {limit}}}"), "", true, "a namespace that RolloutPolicy p selects"),
+        (format!("{{namespaces: {{matchLabels: {{env: production}}}}, {limit}}}"), "--namespace shop", true, ""),
+        (format!("{{namespaces: {{matchLabels: {{env: staging}}}}, {limit}}}"), "--namespace shop", false, ""),
+        (
+            format!("{{namespaces: {{matchLabels: {{env: staging}}}}, {limit}}}"),
+            "--namespace bank",
+            true,
+            "a namespace that RolloutPolicy p selects",
+        ),
+        (format!("{{rollouts: {{matchLabels: {{tier: critical}}}}, {limit}}}"), "", false, ""),
+        ("{freezeWindows: [{name: w, schedule: '0 25 * * *', duration: 1h}]}".into(), "", true, ""),
+        ("{limits: {maxFirstStep: much}}".into(), "", true, ""),
+    ] {
+        let arguments: Vec<&str> =
+            "-f - --rps 40 --error-ratio 0.001".split(' ').chain(flags.split_whitespace()).collect();
+        let output = run(&arguments, &with(&(policy("p", &spec) + namespace)));
+        let shown = String::from_utf8(output.stdout).unwrap().replace("\n  ", " ");
+        let expected = i32::from(is_refused);
+        assert_eq!(
+            (output.status.code(), shown.contains("\nrefused: RolloutPolicy p")),
+            (Some(expected), is_refused),
+            "{spec}: {shown}"
+        );
+        assert_eq!(shown.contains("that RolloutPolicy p selects"), !assumed.is_empty(), "{spec}: {shown}");
+    }
+}
+
 /// 40 req/s of which 0.2 % are bad, in counters of Contour's cluster of the application's Service.
 fn answer_query(query: &str) -> f64 {
     let is_bad = query.contains("envoy_response_code_class");

@@ -78,6 +78,49 @@ fn what_goes_wrong_is_found_and_ends_as_the_product_says() {
 }
 
 #[test]
+fn policies_of_the_file_hold_as_they_would() {
+    let file = fs::read_to_string(root().join("deploy/examples/http-canary.yaml")).unwrap();
+    let brief = file.replace("bake: 5m", "bake: 3m").replace("soak: 15m", "soak: 3m");
+    let window = |minute: u32, minutes: u32| {
+        format!("{{freezeWindows: [{{name: lunch, schedule: '{minute} * * * *', duration: {minutes}m}}]}}")
+    };
+    for (spec, limit, code, words) in [
+        // Some minutes of the hour: the release waits, or stays where it is, and goes on by itself.
+        (
+            window(0, 10),
+            "1h",
+            0,
+            "a new template waits: freeze window lunch of RolloutPolicy p ends at 2026-01-01T00:10:00Z",
+        ),
+        (
+            window(3, 12),
+            "1h",
+            0,
+            "freeze window lunch of RolloutPolicy p ends at 2026-01-01T00:15:00Z; the run stays at weight",
+        ),
+        (
+            "{limits: {maxFirstStep: 1}}".into(),
+            "3m",
+            4,
+            "RolloutPolicy p: spec.strategy has a first step to weight 5, 1 at most",
+        ),
+        ("{namespaces: {names: [bank]}, limits: {maxFirstStep: 1}}".into(), "1m", 4, "step 1, weight 5: Baking"),
+        (
+            "{namespaces: {matchLabels: {env: production}}, limits: {maxFirstStep: 1}}".into(),
+            "3m",
+            4,
+            "Namespace default made up",
+        ),
+    ] {
+        let policy = format!(
+            "---\napiVersion: tidegate.io/v1alpha1\nkind: RolloutPolicy\nmetadata: {{name: p}}\nspec: {spec}\n"
+        );
+        let shown = page(&["-f", "-", "--approve", "--for", limit], &(brief.clone() + &policy), code);
+        assert!(shown.replace("\n         ", " ").replace("\n  ", " ").contains(words), "{spec}: {shown}");
+    }
+}
+
+#[test]
 fn a_seed_gives_one_output_as_json_too() {
     let arguments = |seed: &'static str| ["-f", "deploy/examples/no-route.yaml", "-o", "json", "--seed", seed];
     let (one, other) = (page(&arguments("1"), "", 0), page(&arguments("2"), "", 0));

@@ -1,5 +1,6 @@
 //! The chart as Helm renders it: linted, compared with golden files, refused with a sentence where values are wrong.
-//! `make chart` runs it with the lab's Helm; `UPDATE_GOLDEN=1` writes the golden files and `deploy/tidegate.yaml` anew.
+//! `make chart` runs it with the lab's Helm; `UPDATE_GOLDEN=1` writes the golden files and the plain manifests
+//! (`deploy/tidegate.yaml`, `deploy/admission`, `deploy/roles`) anew.
 //!
 //! No cluster; a real installation is in `e2e/install`.
 
@@ -9,6 +10,8 @@ use std::{
     path::{Path, PathBuf},
     process::{Command, Output},
 };
+
+use tidegate::controller::{Address, Format, read_receivers};
 
 const NAMESPACE: &str = "tidegate-system";
 
@@ -43,6 +46,13 @@ fn documents(rendered: &str) -> BTreeMap<String, String> {
         lines.map(|line| format!("{line}\n")).collect::<String>()
     });
     tidy.filter(|text| !text.is_empty()).map(|text| (title(&text), text)).collect()
+}
+
+/// The same in Helm's order: what others need comes first.
+fn in_order(rendered: &str) -> Vec<String> {
+    let documents = documents(rendered);
+    let ordered = rendered.split("\n---\n").filter(|text| text.contains("kind:"));
+    ordered.map(|text| documents[&title(text.trim_start_matches("---\n"))].clone()).collect()
 }
 
 fn title(document: &str) -> String {
@@ -101,14 +111,71 @@ fn the_plain_manifests_are_the_default_release() {
         "# Generated from charts/tidegate: make generate. Before it: kubectl apply --server-side -f crds/\n\
          apiVersion: v1\nkind: Namespace\nmetadata:\n  name: {NAMESPACE}\n  labels:\n    pod-security.kubernetes.io/enforce: restricted\n"
     );
-    // In Helm's order: what others need comes first.
-    let rendered = template(&["--set", "crds.install=false", "--no-hooks"]);
-    let documents = documents(&rendered);
-    let ordered = rendered.split("\n---\n").filter(|text| text.contains("kind:"));
-    for document in ordered.map(|text| &documents[&title(text.trim_start_matches("---\n"))]) {
+    for document in in_order(&template(&["--set", "crds.install=false", "--no-hooks"])) {
         text.push_str(&format!("---\n{document}"));
     }
     compare(root().join("deploy/tidegate.yaml"), &text);
+}
+
+/// For who installs the controller otherwise, or what is the cluster's apart from it.
+#[test]
+fn the_plain_policies_and_roles_are_the_charts() {
+    let account = ". Change the controller's user below if yours is another one";
+    for (shown, file, remark) in [
+        ("admission/actions", "admission/actions", ""),
+        ("admission/author", "admission/author", ""),
+        ("admission/records", "admission/records", account),
+        ("roles", "roles/roles", ""),
+    ] {
+        let shown = format!("templates/{shown}.yaml");
+        let documents = in_order(&template(&["--show-only", &shown, "--set", "admission.author=always"]));
+        let text = format!("# Generated from charts/tidegate: make generate{remark}\n#\n{}", documents.join("---\n"));
+        compare(root().join(format!("deploy/{file}.yaml")), &text);
+    }
+}
+
+/// Only a server that knows the kind is sent one.
+#[test]
+fn authors_are_stamped_where_the_server_can_do_it() {
+    const KIND: &str = "MutatingAdmissionPolicy  tidegate-author";
+    let known = ["--api-versions", "admissionregistration.k8s.io/v1/MutatingAdmissionPolicy"];
+    for (more, is_there) in [
+        (&[][..], false),
+        (&known, true),
+        (&["--set", "admission.author=always"], true),
+        (&[known[0], known[1], "--set", "admission.author=never"], false),
+        (&[known[0], known[1], "--set", "admission.actions=false"], false),
+        (&[known[0], known[1], "--set", "admission.enabled=false"], false),
+    ] {
+        assert_eq!(documents(&template(more)).contains_key(KIND), is_there, "{more:?}");
+    }
+}
+
+/// What the controller reads is what it can read, and every file in it is one that the pod has.
+#[test]
+fn the_file_of_receivers_is_one_that_the_controller_takes() {
+    let release = documents(&template(&["--values", "e2e/chart/values/everything.yaml"]));
+    let parsed = |title: &str| -> serde_json::Value { serde_yaml_ng::from_str(&release[title]).expect("YAML") };
+    let config = parsed("ConfigMap tidegate-system tidegate-notifications");
+    let file = std::env::temp_dir().join(format!("tidegate-receivers-{}.yaml", std::process::id()));
+    fs::write(&file, config["data"]["receivers.yaml"].as_str().expect("a file")).expect("the file is written");
+    let receivers = read_receivers(&file).expect("receivers");
+    fs::remove_file(&file).expect("the file goes");
+    let pod = parsed("Deployment tidegate-system tidegate")["spec"]["template"]["spec"].clone();
+    let folder = pod["containers"][0]["volumeMounts"][0]["mountPath"].as_str().expect("a folder");
+    let volume = pod["volumes"][0].to_string();
+    let has = |path: &Path| {
+        let name = path.strip_prefix(folder).expect("a file in the folder").display().to_string();
+        assert!(volume.contains(&format!("\"path\":\"{name}\"")), "{name}: {volume}");
+    };
+    let [audit, chat] = receivers.as_slice() else { panic!("{receivers:?}") };
+    assert_eq!(audit.address, Address::Known("https://audit.example.com/tidegate".into()));
+    assert_eq!((audit.name.as_str(), audit.format, chat.format), ("audit", Format::CloudEvents, Format::Slack));
+    has(audit.secret_file.as_deref().expect("a key"));
+    let Address::InFile(address) = &chat.address else { panic!("{chat:?}") };
+    has(address);
+    let arguments = pod["containers"][0]["args"].to_string();
+    assert!(arguments.contains(&format!("--notifications-file={folder}/receivers.yaml")), "{arguments}");
 }
 
 /// A golden file has what a release with these values has besides the default one, and what it lacks.
@@ -150,6 +217,16 @@ fn wrong_values_are_refused_with_a_sentence() {
         ("watchNamespace=Shop", "watchNamespace"),
         ("image.digest=latest", "image/digest"),
         ("log.format=yaml", "log/format"),
+        ("admission.author=sometimes", "admission/author"),
+        ("admission.actions=false,admission.excludedApprovers={flux}", "admission.excludedApprovers: tidegate-actions"),
+        ("notifications.receivers[0].name=audit", "audit needs its address, by url or by urlSecret"),
+        (
+            "notifications.receivers[0].name=a,notifications.receivers[0].url=http://a,\
+             notifications.receivers[1].name=a,notifications.receivers[1].url=http://b",
+            "a is there twice",
+        ),
+        ("notifications.receivers[0].name=a,notifications.receivers[0].url=audit.example", "receivers/0/url"),
+        ("notifications.receivers[0].name=a,notifications.receivers[0].adress=x", "'adress' not allowed"),
     ] {
         let output = helm(&["template", "tidegate", "charts/tidegate", "--set", set]);
         assert!(!output.status.success() && errors(&output).contains(words), "{set}: {}", errors(&output));

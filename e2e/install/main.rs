@@ -12,7 +12,7 @@ use std::{
     process::Command,
 };
 
-use kube::api::PropagationPolicy;
+use kube::api::{Patch, PatchParams, PropagationPolicy};
 use serde_json::{Value, json};
 use support::{
     Application, Space,
@@ -101,6 +101,50 @@ async fn application(namespace: &str) -> (Space, Application) {
     (space, app)
 }
 
+/// Roles and policies as the chart brings them: a gate opens for an approver, and for nobody else who has asked.
+async fn only_an_approver_opens_a_gate(space: &Space, app: &mut Application) {
+    let (operator, approver, excluded) = (space.person("olga"), space.person("ada"), space.person("release-bot"));
+    operator.is_given("tidegate-operator").await;
+    approver.is_given("tidegate-approver").await;
+    excluded.is_given("tidegate-approver").await;
+    let steps = app.steps.clone();
+    app.steps = json!([{"weight": 20, "bake": "1s", "gates": [{"name": "qa"}]}]);
+    app.version = "gated".into();
+    app.release(space).await;
+    space.until_phase(&app.name, "Paused", 60).await;
+    // Authors are left out: this server fills them in.
+    let pause = json!({"type": "Pause", "rollout": app.name});
+    let approve = json!({"type": "Approve", "rollout": app.name, "gate": "qa"});
+    space.until("olga's rights", 30, async || operator.ask(pause.clone(), true).await.is_ok()).await;
+    space.until("ada's rights", 30, async || approver.ask(approve.clone(), true).await.is_ok()).await;
+    let refused = operator.ask(approve.clone(), false).await.expect_err("an operator's approval");
+    assert!(refused.contains("olga may not ask for Approve of Rollout app"), "{refused}");
+    space
+        .until("the bot's rights", 30, async || {
+            let refused = excluded.ask(approve.clone(), true).await.expect_err("an excluded account's approval");
+            refused.contains("release-bot is one of the accounts that may not approve")
+        })
+        .await;
+    let run = space.newest_run(&app.name).await.unwrap_or_default();
+    assert!(run["status"]["approvals"].as_array().is_none_or(Vec::is_empty), "{run}");
+    approver.ask(approve, false).await.expect("an approver's approval");
+    space.until_outcome(&app.name, "gated", "Promoted", 120).await;
+    let run = space.newest_run(&app.name).await.unwrap_or_default();
+    let decisions = run["status"]["decisions"]["entries"].as_array().cloned().unwrap_or_default();
+    let asked: Vec<&Value> = decisions.iter().map(|entry| &entry["asked"]).filter(|asked| !asked.is_null()).collect();
+    let [approval] = asked.as_slice() else { panic!("{asked:?}") };
+    assert_eq!((&approval["author"], &approval["verified"]), (&json!("ada"), &json!(true)), "{approval}");
+    app.steps = steps;
+}
+
+/// What the API server says to an administrator who writes a record; None: it takes it.
+async fn refusal_of_a_record(space: &Space, rollout: &str) -> Option<String> {
+    let params = PatchParams { dry_run: true, ..PatchParams::default() };
+    let patch = Patch::Merge(json!({"status": {"phase": "Degraded"}}));
+    let answer = space.api(ROLLOUT).patch_status(rollout, &params, &patch).await;
+    answer.err().map(|error| error.to_string())
+}
+
 async fn promoted(space: &Space, app: &mut Application, version: &str) {
     app.version = version.into();
     app.release(space).await;
@@ -128,7 +172,12 @@ async fn a_release_is_installed_upgraded_and_taken_away() {
     let deployment = system.get(DEPLOYMENT, "tidegate").await.unwrap_or_default();
     assert_eq!(deployment["status"]["readyReplicas"], deployment["spec"]["replicas"], "{deployment}");
 
-    releases(SYSTEM, "upgrade", chart, &["--set", "log.level=debug"]);
+    releases(
+        SYSTEM,
+        "upgrade",
+        chart,
+        &["--set", "log.level=debug", "--set", "admission.excludedApprovers={release-*}"],
+    );
     assert_eq!(short_names(&system).await, json!(["tga"]), "an upgrade brings the CRDs");
     for secret in system.list(SECRET).await.iter().filter(|secret| secret["type"] == "helm.sh/release.v1") {
         let bytes = secret["data"]["release"].as_str().unwrap_or_default().len();
@@ -138,6 +187,12 @@ async fn a_release_is_installed_upgraded_and_taken_away() {
     let (shop, mut app) = application("install-shop").await;
     shop.until_healthy(&app.name, 60).await;
     promoted(&shop, &mut app, "v2").await;
+    only_an_approver_opens_a_gate(&shop, &mut app).await;
+    let refusal = refusal_of_a_record(&shop, &app.name).await.unwrap_or_default();
+    assert!(
+        refusal.contains("only the controller, system:serviceaccount:tidegate-system:tidegate, writes"),
+        "{refusal}"
+    );
 
     let (done, said) = helm(SYSTEM, &["uninstall", "tidegate", "--timeout", "60s"]);
     assert!(!done && said.contains("1 Rollout exists (install-shop/app)"), "{said}");
@@ -166,15 +221,19 @@ async fn a_release_is_installed_upgraded_and_taken_away() {
     one_namespace(chart).await;
 }
 
-/// With the CRDs in place a team installs for its own namespace: a Rollout of another one is nobody's.
+/// With what is the cluster's in place a team installs for its own namespace: a Rollout of another one is nobody's, and so
+/// are its records.
 async fn one_namespace(chart: &str) {
     let (team, mut app) = application("install-team").await;
     let (other, stranger) = application("install-other").await;
-    let set = ["--set", "watchNamespace=install-team", "--set", "crds.install=false"];
-    releases("install-team", "install", chart, &set);
+    let set = "watchNamespace=install-team,crds.install=false,roles.create=false,admission.actions=false";
+    releases("install-team", "install", chart, &["--set", set]);
     team.until_healthy(&app.name, 60).await;
     promoted(&team, &mut app, "v2").await;
     assert!(other.status(&stranger.name).await["phase"].is_null(), "it is looked after by nobody");
+    let refusal = refusal_of_a_record(&team, &app.name).await.unwrap_or_default();
+    assert!(refusal.contains("only the controller, system:serviceaccount:install-team:tidegate, writes"), "{refusal}");
+    assert_eq!(refusal_of_a_record(&other, &stranger.name).await, None);
     let (done, said) = helm("install-team", &["uninstall", "tidegate", "--timeout", "60s"]);
     assert!(!done && said.contains("1 Rollout exists (install-team/app)"), "{said}");
     none_was_refused("system:serviceaccount:install-team:tidegate", 0);

@@ -43,13 +43,14 @@ pub fn lab(variable: &str) -> String {
         .unwrap_or_else(|_| panic!("{variable} is not set: run this inside the lab (make test, make demo)"))
 }
 
-/// The only object of this kind in the plain manifests, which are the chart's default release.
-pub fn shipped(kind: &str) -> Value {
+/// An object of the plain manifests, which are the chart's default release.
+pub fn shipped(kind: &str, name: &str) -> Value {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("deploy/tidegate.yaml");
     let text = std::fs::read_to_string(path).expect("the plain manifests");
     let documents =
         serde_yaml_ng::Deserializer::from_str(&text).map(|document| Value::deserialize(document).expect("YAML"));
-    documents.into_iter().find(|document| document["kind"] == kind).expect("one of this kind")
+    let is_it = |document: &Value| document["kind"] == kind && document["metadata"]["name"] == name;
+    documents.into_iter().find(is_it).expect("one of this kind and name")
 }
 
 /// A client of one of the lab's users.
@@ -79,7 +80,7 @@ impl Space {
 
     /// The owner may do everything; the controllers what the chart's ClusterRole grants them.
     async fn rights(&self) {
-        let shipped = shipped("ClusterRole");
+        let shipped = shipped("ClusterRole", "tidegate");
         let mut role = json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": {"name": "lab-tidegate"}});
         role["rules"] = shipped["rules"].clone();
         self.apply_as("lab", true, CLUSTER_ROLE, role).await.expect("the controllers' role");

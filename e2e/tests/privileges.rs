@@ -1,12 +1,7 @@
 //! Who may ask what: every way to a privilege is a row, with who refuses it. The API server's admission policies and RBAC
 //! decide, from the manifests that users install; what is left for the controller is what it alone knows: runs and steps.
 
-use kube::{
-    Api, Client, Config,
-    api::{DynamicObject, Patch, PatchParams, PostParams},
-    config::{KubeConfigOptions, Kubeconfig},
-    core::{ApiResource, GroupVersionKind},
-};
+use kube::api::{DynamicObject, Patch, PatchParams, PostParams};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tidegate::{
@@ -21,15 +16,14 @@ use crate::{
 
 const NAMESPACE: &str = "privileges";
 
-const fn kind(group: &'static str, kind: &'static str, plural: &'static str, namespaced: bool) -> Kind {
-    Kind { group, version: "v1", kind, plural, namespaced, optional: false }
+const fn kind(group: &'static str, kind: &'static str, plural: &'static str) -> Kind {
+    Kind { group, version: "v1", kind, plural, namespaced: false, optional: false }
 }
 
-const STAMP: Kind = kind("admissionregistration.k8s.io", "MutatingAdmissionPolicy", "mutatingadmissionpolicies", false);
+const STAMP: Kind = kind("admissionregistration.k8s.io", "MutatingAdmissionPolicy", "mutatingadmissionpolicies");
 const STAMP_BINDING: Kind =
-    kind("admissionregistration.k8s.io", "MutatingAdmissionPolicyBinding", "mutatingadmissionpolicybindings", false);
-const CLUSTER_ROLE: Kind = kind("rbac.authorization.k8s.io", "ClusterRole", "clusterroles", false);
-const ROLE_BINDING: Kind = kind("rbac.authorization.k8s.io", "RoleBinding", "rolebindings", true);
+    kind("admissionregistration.k8s.io", "MutatingAdmissionPolicyBinding", "mutatingadmissionpolicybindings");
+const CLUSTER_ROLE: Kind = kind("rbac.authorization.k8s.io", "ClusterRole", "clusterroles");
 
 const ACTIONS: &str = include_str!("../../deploy/admission/actions.yaml");
 const RECORDS: &str = include_str!("../../deploy/admission/records.yaml");
@@ -75,39 +69,8 @@ async fn people(space: &Space) {
         ("ada", "tidegate-approver"),
         ("bob", "tidegate-approver"),
     ] {
-        let binding = json!({
-            "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding", "metadata": {"name": format!("{user}-{role}")},
-            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": role},
-            "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": user}],
-        });
-        space.apply_as("lab", true, ROLE_BINDING, binding).await.expect("a binding");
+        space.person(user).is_given(role).await;
     }
-}
-
-/// This user's objects of a kind.
-async fn api_of(user: &str, kind: Kind) -> Api<DynamicObject> {
-    let path = std::path::PathBuf::from(lab("TIDEGATE_LAB_DIR")).join("kubeconfig-admin");
-    let file = Kubeconfig::read_from(path).expect("the lab's kubeconfig");
-    let config = Config::from_custom_kubeconfig(file, &KubeConfigOptions::default()).await;
-    let mut config = config.expect("a client config");
-    config.auth_info.impersonate = Some(user.into());
-    let client = Client::try_from(config).expect("a client");
-    let resource =
-        ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk(kind.group, kind.version, kind.kind), kind.plural);
-    Api::namespaced_with(client, NAMESPACE, &resource)
-}
-
-fn action(spec: Value) -> DynamicObject {
-    let metadata = json!({"generateName": "privilege-"});
-    let document =
-        json!({"apiVersion": "tidegate.io/v1alpha1", "kind": "RolloutAction", "metadata": metadata, "spec": spec});
-    serde_json::from_value(document).expect("an action")
-}
-
-/// What the API server says to an action of this user: its name, or why not.
-async fn ask(user: &str, spec: Value, dry_run: bool) -> Result<DynamicObject, String> {
-    let params = PostParams { dry_run, ..PostParams::default() };
-    api_of(user, ACTION).await.create(&params, &action(spec)).await.map_err(|error| error.to_string())
 }
 
 fn wish(kind: &str, author: &str) -> Value {
@@ -122,7 +85,7 @@ fn wish(kind: &str, author: &str) -> Value {
 }
 
 /// What a user's action comes to, asked without effect.
-async fn each_role_may_ask_for_its_own() {
+async fn each_role_may_ask_for_its_own(space: &Space) {
     const RBAC: &str = "cannot create resource \"rolloutactions\"";
     const TYPES: [&str; 9] =
         ["Pause", "Abort", "Resume", "Retry", "Restart", "Approve", "Promote", "PromoteFull", "Override"];
@@ -138,7 +101,7 @@ async fn each_role_may_ask_for_its_own() {
         ("root", &TYPES, ""),
     ] {
         for kind in TYPES {
-            let answer = ask(user, wish(kind, user), true).await;
+            let answer = space.person(user).ask(wish(kind, user), true).await;
             match (allowed.contains(&kind), answer) {
                 (true, Ok(_)) => {}
                 (false, Err(why)) if why.contains(otherwise) => {}
@@ -149,15 +112,15 @@ async fn each_role_may_ask_for_its_own() {
 }
 
 /// Whose name an action bears.
-async fn an_author_is_who_creates_the_action() {
-    let forged = ask("ada", wish("Approve", "bob"), true).await.expect_err("a forged author");
+async fn an_author_is_who_creates_the_action(space: &Space) {
+    let forged = space.person("ada").ask(wish("Approve", "bob"), true).await.expect_err("a forged author");
     assert!(forged.contains("spec.author is bob, but the API server knows you as ada"), "{forged}");
-    let forged = ask("root", wish("PromoteFull", "admin"), true).await.expect_err("a forged author");
+    let forged = space.person("root").ask(wish("PromoteFull", "admin"), true).await.expect_err("a forged author");
     assert!(forged.contains("the API server knows you as root"), "{forged}");
     for author in [json!({}), json!({"author": ""})] {
         let mut spec = json!({"type": "Pause", "rollout": "app"});
         spec.as_object_mut().expect("a map").extend(author.as_object().cloned().unwrap_or_default());
-        let missing = ask("ada", spec, true).await.expect_err("no author");
+        let missing = space.person("ada").ask(spec, true).await.expect_err("no author");
         assert!(missing.contains("spec.author is missing: write ada"), "{missing}");
     }
 }
@@ -166,12 +129,12 @@ async fn an_author_is_who_creates_the_action() {
 async fn a_missing_author_is_stamped(space: &Space) {
     install(space, AUTHOR, [STAMP, STAMP_BINDING]).await;
     let nameless = || json!({"type": "Pause", "rollout": "app"});
-    space.until("authors to be stamped", 30, async || ask("ada", nameless(), true).await.is_ok()).await;
-    let stamped = ask("ada", nameless(), true).await.expect("stamped");
+    space.until("authors to be stamped", 30, async || space.person("ada").ask(nameless(), true).await.is_ok()).await;
+    let stamped = space.person("ada").ask(nameless(), true).await.expect("stamped");
     assert_eq!(stamped.data["spec"]["author"], "ada");
-    let forged = ask("ada", wish("Approve", "bob"), true).await.expect_err("a forged author");
+    let forged = space.person("ada").ask(wish("Approve", "bob"), true).await.expect_err("a forged author");
     assert!(forged.contains("the API server knows you as ada"), "{forged}");
-    let viewer = ask("viewer", nameless(), true).await.expect_err("no right");
+    let viewer = space.person("viewer").ask(nameless(), true).await.expect_err("no right");
     assert!(viewer.contains("cannot create resource"), "{viewer}");
 }
 
@@ -180,8 +143,8 @@ async fn nobody_writes_a_record(space: &Space, run: &str, done: &str) {
     let merge = |value: Value| Patch::Merge(value);
     let params = PatchParams { dry_run: true, ..PatchParams::default() };
     for user in ["operator", "approver", "admin", "edith", "namespace-admin", "root"] {
-        let (runs, actions, rollouts) =
-            (api_of(user, RUN).await, api_of(user, ACTION).await, api_of(user, ROLLOUT).await);
+        let who = space.person(user);
+        let (runs, actions, rollouts) = (who.api(RUN).await, who.api(ACTION).await, who.api(ROLLOUT).await);
         let approved =
             json!({"status": {"approvals": [{"gate": "qa", "author": "bob", "action": "x", "verified": true}]}});
         let labels = json!({"metadata": {"labels": {"tidegate.io/rollout": "other"}}});
@@ -220,15 +183,15 @@ async fn nobody_writes_a_record(space: &Space, run: &str, done: &str) {
 }
 
 /// What the garbage collector does to a run must go through.
-async fn owners_may_be_taken_from_a_run(run: &str) {
+async fn owners_may_be_taken_from_a_run(space: &Space, run: &str) {
     let params = PatchParams { dry_run: true, ..PatchParams::default() };
     let patch = Patch::Merge(json!({"metadata": {"ownerReferences": [], "finalizers": ["example.com/x"]}}));
-    api_of("root", RUN).await.patch(run, &params, &patch).await.expect("only metadata");
+    space.person("root").api(RUN).await.patch(run, &params, &patch).await.expect("only metadata");
 }
 
 /// The controller's answer to a real action.
 async fn answered(space: &Space, user: &str, spec: Value) -> (String, String, String) {
-    let created = ask(user, spec, false).await.expect("the action is created");
+    let created = space.person(user).ask(spec, false).await.expect("the action is created");
     let name = created.metadata.name.unwrap_or_default();
     let (outcome, message) = space.answer(&name).await;
     (outcome, message, name)
@@ -318,10 +281,10 @@ async fn the_command_line_says_who_refuses(space: &Space) {
 
 #[tokio::test]
 async fn every_way_to_a_privilege_is_taken_by_those_who_have_it_only() {
-    let space = Space::new(NAMESPACE).await;
-    people(&space).await;
-    install(&space, ACTIONS, [ADMISSION_POLICY, ADMISSION_BINDING]).await;
-    install(&space, RECORDS, [ADMISSION_POLICY, ADMISSION_BINDING]).await;
+    let space = &Space::new(NAMESPACE).await;
+    people(space).await;
+    install(space, ACTIONS, [ADMISSION_POLICY, ADMISSION_BINDING]).await;
+    install(space, RECORDS, [ADMISSION_POLICY, ADMISSION_BINDING]).await;
     let mut stage = Stage::new(NAMESPACE, TIDEGATE, |app| {
         app.steps = json!([
             {"weight": 20, "bake": "1s", "gates": [{"name": "qa", "approvals": 2}]},
@@ -332,18 +295,20 @@ async fn every_way_to_a_privilege_is_taken_by_those_who_have_it_only() {
     // The controllers of the roles that a cluster has take a moment to add them up, and so do the servers with a policy.
     space
         .until("edit to have the operator's rights", 30, async || {
-            ask("edith", wish("Pause", "edith"), true).await.is_ok()
+            space.person("edith").ask(wish("Pause", "edith"), true).await.is_ok()
         })
         .await;
-    space.until("authors to be compared", 30, async || ask("root", wish("Pause", "x"), true).await.is_err()).await;
-    each_role_may_ask_for_its_own().await;
-    an_author_is_who_creates_the_action().await;
+    space
+        .until("authors to be compared", 30, async || space.person("root").ask(wish("Pause", "x"), true).await.is_err())
+        .await;
+    each_role_may_ask_for_its_own(space).await;
+    an_author_is_who_creates_the_action(space).await;
     let run = stage.release_to("v2", 20).await["metadata"]["name"].as_str().unwrap_or_default().to_owned();
     let done = an_intent_counts_once_and_where_it_was_meant(&mut stage, &run).await;
-    nobody_writes_a_record(&space, &run, &done).await;
-    owners_may_be_taken_from_a_run(&run).await;
+    nobody_writes_a_record(space, &run, &done).await;
+    owners_may_be_taken_from_a_run(space, &run).await;
     who_has_asked_for_a_run_does_not_approve_it(&stage, &run).await;
-    the_command_line_says_who_refuses(&space).await;
-    a_missing_author_is_stamped(&space).await;
+    the_command_line_says_who_refuses(space).await;
+    a_missing_author_is_stamped(space).await;
     stage.nothing_failed().await;
 }

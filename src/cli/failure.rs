@@ -53,6 +53,8 @@ pub enum Failure {
     NoProvider { rollout: String, provider: Option<String>, namespace: String },
     #[error("failed to plan {} of {of} Rollouts: {}", .failures.len(), all(.failures))]
     Unplanned { failures: Vec<Failure>, of: usize },
+    #[error("no run of Rollout {} would start: RolloutPolicies are against it", .rollouts.join(", "))]
+    Violations { rollouts: Vec<String> },
     #[error("failed to replay RolloutRun {run}: {message}")]
     Replay { run: String, message: String },
     #[error("failed to read RolloutRun {run} again: {message}")]
@@ -142,6 +144,7 @@ impl Failure {
                     .into(),
             ),
             Self::File { .. } | Self::Invalid { .. } | Self::Replay { .. } | Self::Simulate { .. } => None,
+            Self::Violations { .. } => None,
             Self::Api { .. } | Self::Refused { .. } | Self::Controller(_) | Self::Write(_) | Self::ReaderGone => None,
         }
     }

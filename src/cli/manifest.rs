@@ -3,6 +3,7 @@
 //! It looks at no cluster, and leaves documents of other kinds alone. Misspelt fields are not found here.
 
 use std::{
+    collections::BTreeMap,
     fs,
     io::{Read, stdin},
     path::Path,
@@ -16,6 +17,7 @@ use crate::{
     api::{AnalysisSpec, AnalysisTemplateSpec, MetricsProviderSpec, ROLLOUT_NAME_MAX, RolloutRun, TemplateKind},
     engine::{Refusal, ValidRollout, read_spec, validate},
     measure,
+    workload::object,
 };
 
 const STDIN: &str = "-";
@@ -34,6 +36,7 @@ pub struct Manifest {
 pub struct Written {
     pub name: String,
     pub namespace: Option<String>,
+    pub labels: BTreeMap<String, String>,
     pub valid: ValidRollout,
     pub analysis: AnalysisSpec,
 }
@@ -117,6 +120,19 @@ impl Manifest {
         self.specs("MetricsProvider").collect()
     }
 
+    /// The RolloutPolicies by name, each with its spec as it is written.
+    pub fn policies(&self) -> impl Iterator<Item = (String, &Value)> {
+        self.of_kind("RolloutPolicy").map(|document| (object::name(document).to_owned(), &document["spec"]))
+    }
+
+    /// The labels of this namespace, as a cluster would have them; None: the file does not have it.
+    pub fn namespace_labels(&self, wanted: &str) -> Option<BTreeMap<String, String>> {
+        let is_it = |document: &&Value| document["kind"] == "Namespace" && object::name(document) == wanted;
+        let mut labels = labels(self.documents.iter().find(is_it)?);
+        labels.insert("kubernetes.io/metadata.name".to_owned(), wanted.to_owned());
+        Some(labels)
+    }
+
     fn specs<S: DeserializeOwned>(&self, kind: &'static str) -> impl Iterator<Item = (String, S)> {
         self.of_kind(kind).filter_map(|document| {
             let name = document["metadata"]["name"].as_str()?.to_owned();
@@ -135,6 +151,10 @@ impl Manifest {
     }
 }
 
+fn labels(document: &Value) -> BTreeMap<String, String> {
+    Deserialize::deserialize(&document["metadata"]["labels"]).unwrap_or_default()
+}
+
 /// A Rollout as the controller would read it, or all that is wrong with it. Metrics are looked at when all templates are there.
 pub fn checked(document: &Value, templates: &Templates) -> Result<Written, Vec<String>> {
     let name = document["metadata"]["name"].as_str().unwrap_or_default().to_owned();
@@ -146,7 +166,7 @@ pub fn checked(document: &Value, templates: &Templates) -> Result<Written, Vec<S
         measure::resolve(&analysis, templates, budget, routed).map_err(sentences)?;
     }
     let namespace = document["metadata"]["namespace"].as_str().map(str::to_owned);
-    Ok(Written { name, namespace, valid, analysis })
+    Ok(Written { name, namespace, labels: labels(document), valid, analysis })
 }
 
 pub fn sentences(refusals: Vec<Refusal>) -> Vec<String> {

@@ -16,6 +16,7 @@ mod manifest;
 mod measured;
 mod near;
 mod plan;
+mod policies;
 mod reference;
 mod replay;
 mod simulate;

@@ -11,6 +11,7 @@ use super::{
     get::{json, yaml},
     manifest::{Manifest, Written, is_empty, missing},
     measured::{Measured, Source, choose},
+    policies::{self, Said},
 };
 use crate::{
     api::{ErrorBudget, Span},
@@ -27,6 +28,9 @@ struct Planned {
     #[serde(skip_serializing_if = "Option::is_none")]
     namespace: Option<String>,
     assumed: Vec<String>,
+    /// What RolloutPolicies of the file have against it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    violations: Vec<String>,
     #[serde(flatten)]
     forecast: Forecast,
 }
@@ -41,7 +45,8 @@ pub async fn run(connection: &ConnectionArguments, arguments: &Plan) -> Result<(
             Some(source) => source.measure(&manifest, written).await.map(Some),
             None => Ok(None),
         };
-        match measured.and_then(|measured| plan(arguments, &manifest, written, measured)) {
+        let said = policies::ask(&manifest, written, connection.namespace.as_deref());
+        match measured.and_then(|measured| plan(arguments, &manifest, written, measured, said)) {
             Ok(plan) => planned.push(plan),
             Err(failure) => failures.push(failure),
         }
@@ -50,8 +55,11 @@ pub async fn run(connection: &ConnectionArguments, arguments: &Plan) -> Result<(
     if !planned.is_empty() {
         print(arguments, &planned)?;
     }
+    let against = planned.iter().filter(|plan| !plan.violations.is_empty());
+    let refused: Vec<String> = against.map(|plan| plan.rollout.clone()).collect();
     match failures.len() {
-        0 => Ok(()),
+        0 if refused.is_empty() => Ok(()),
+        0 => Err(Failure::Violations { rollouts: refused }),
         1 if planned.is_empty() => Err(failures.remove(0)),
         _ => Err(Failure::Unplanned { failures, of: rollouts.len() }),
     }
@@ -82,12 +90,12 @@ async fn source(connection: &ConnectionArguments, arguments: &Plan) -> Result<Op
 
 fn page(planned: &[Planned]) -> Vec<view::Line> {
     let mut lines = Vec::new();
-    for Planned { rollout, namespace, assumed, forecast } in planned {
+    for Planned { rollout, namespace, assumed, violations, forecast } in planned {
         if !lines.is_empty() {
             lines.push(view::Line::default());
         }
         let name = namespace.as_ref().map_or_else(|| rollout.clone(), |namespace| format!("{namespace}/{rollout}"));
-        lines.extend(view::plan(&name, forecast, assumed));
+        lines.extend(view::plan(&name, forecast, assumed, violations));
     }
     lines
 }
@@ -97,8 +105,9 @@ fn plan(
     manifest: &Manifest,
     written: &Written,
     measured: Option<Measured>,
+    said: Said,
 ) -> Result<Planned, Failure> {
-    let mut assumed = Vec::new();
+    let mut assumed = said.assumed;
     let load = load(arguments, written, measured.as_ref(), &mut assumed)?;
     let scrape_interval = scrape_interval(arguments, manifest, written, measured.as_ref(), &mut assumed);
     let is_compared =
@@ -127,6 +136,7 @@ fn plan(
         rollout: written.name.clone(),
         namespace: written.namespace.clone(),
         assumed,
+        violations: said.violations,
         forecast: forecast(&question),
     })
 }

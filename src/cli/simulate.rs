@@ -4,6 +4,7 @@
 
 mod flags;
 mod furniture;
+mod stand_in;
 mod story;
 
 use std::process::ExitCode;

@@ -47,7 +47,7 @@ pub use lease::{Elector, Fenced, LEASE_REQUEST_LIMIT, Leadership, Lost, Place, i
 pub use live::Live;
 pub use metrics::{Gauges, Metrics};
 pub use moment::Moment;
-pub use notify::{Notifications, NotificationsError};
+pub use notify::{Address, Format, Notifications, NotificationsError, Receiver, read_receivers};
 pub use pass::{Shell, reconcile};
 pub use permissions::{Permission, Verb, is_granted, permissions, rules_yaml};
 pub use providers::{Providers, Servers};

@@ -25,7 +25,7 @@ use std::{
 
 use tokio::sync::mpsc;
 
-pub use config::{Address, Format, NotificationsError, Receiver};
+pub use config::{Address, Format, NotificationsError, Receiver, read as read_receivers};
 #[cfg(test)]
 pub use delivery::Letter;
 pub use delivery::{Courier, Post};

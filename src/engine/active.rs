@@ -2,7 +2,7 @@
 //!
 //! It changes nothing but the run's own record.
 
-use super::{RevisionView, RouteState, RouteView, RunView, Seen, ServiceState, ServiceView, World, record};
+use super::{Note, RevisionView, RouteState, RouteView, RunView, Seen, ServiceState, ServiceView, World, record};
 use crate::api::{Asked, Percent, PlanStep, Reason, RolloutRunSpec, RolloutRunStatus, RunOutcome, RunPhase, RunRoute};
 
 pub(super) struct Active<'w> {
@@ -17,6 +17,8 @@ pub(super) struct Active<'w> {
     pub asked: Option<Asked>,
     /// There was a transition in this pass.
     pub moved: bool,
+    /// What people are told of this pass: one note for each transition, and one for the end.
+    pub notes: Vec<Note>,
     /// The run ended in this pass.
     pub ended: bool,
 }
@@ -48,7 +50,17 @@ impl<'w> Active<'w> {
         }
         .or(stable.map(|deployment| deployment.desired))
         .unwrap_or(1);
-        Self { world, name: &run.name, spec: &run.spec, status, full, asked: None, moved: false, ended: false }
+        Self {
+            world,
+            name: &run.name,
+            spec: &run.spec,
+            status,
+            full,
+            asked: None,
+            moved: false,
+            notes: Vec::new(),
+            ended: false,
+        }
     }
 
     pub fn routed(&self) -> bool {
@@ -240,9 +252,24 @@ impl<'w> Active<'w> {
 
     /// A transition: it is recorded with its sentence before anything is done about it.
     pub fn transition(&mut self, reason: Reason, message: impl Into<String>) {
-        let message = message.into();
-        record::transition(&mut self.status, &self.world.now, reason, &message, self.asked.take());
+        let goes_back = self.status.phase == RunPhase::Aborting;
+        self.record(reason, &message.into(), goes_back);
+    }
+
+    /// The same for what somebody should look at, although the run goes on.
+    pub fn alarm(&mut self, reason: Reason, message: &str) {
+        self.record(reason, message, true);
+    }
+
+    fn record(&mut self, reason: Reason, message: &str, warning: bool) {
+        record::transition(&mut self.status, &self.world.now, reason, message, self.asked.take());
+        self.tell(reason, self.status.message.clone(), warning);
         self.moved = true;
+    }
+
+    pub fn tell(&mut self, reason: Reason, message: String, warning: bool) {
+        let message = format!("RolloutRun {}: {message}", self.name);
+        self.notes.push(Note { reason, message, warning });
     }
 
     /// Go back: from here on nothing raises the canary again.

@@ -84,8 +84,7 @@ pub(super) fn reset(active: &mut Active, draft: &mut Draft) {
         (true, true) => (Reason::RouteContended, again),
         (true, false) => (Reason::ServiceContended, again),
     };
-    draft.note(reason, message.clone(), true);
-    active.transition(reason, message);
+    active.alarm(reason, &message);
 }
 
 fn said(reset: &Reset) -> String {

@@ -78,13 +78,7 @@ fn active(world: &World, draft: &mut Draft, run: &RunView, recorded: bool) -> Si
         RunPhase::Finishing => retire::finish(&mut state, draft),
         RunPhase::Aborting | RunPhase::Ended => retire::go_back(&mut state, draft),
     };
-    if state.moved {
-        draft.note(
-            state.status.reason.unwrap_or(Reason::Preparing),
-            format!("RolloutRun {}: {}", run.name, state.status.message),
-            state.status.phase == RunPhase::Aborting,
-        );
-    }
+    draft.notes.append(&mut state.notes);
     let before = run.status.as_ref();
     if recorded && before != Some(&state.status) {
         let transition = state.moved || state.ended || is_newly_led;

@@ -161,12 +161,13 @@ pub(super) fn hold_of_run(
     Some((Reason::Frozen, stays(&freeze.sentence())))
 }
 
-/// What stands against starting a run of this plan, whatever the time is.
+/// What stands against starting a run of this plan, whatever the time is. A revision that was promoted before is asked nothing.
 pub(super) fn refusals(world: &World, frozen: &RolloutRunSpec, full: u32) -> Vec<Refusal> {
-    if frozen.plan.known {
-        return Vec::new();
-    }
-    let rails = &world.guardrails;
+    if frozen.plan.known { Vec::new() } else { against(&world.guardrails, frozen, full) }
+}
+
+/// The same of a plan that is new.
+pub(super) fn against(rails: &Guardrails, frozen: &RolloutRunSpec, full: u32) -> Vec<Refusal> {
     let templates = violations::of_templates(rails);
     let violations = violations::of_plan(rails, frozen, full, false).into_iter().chain(templates);
     rails.problems.iter().cloned().chain(violations).collect()

@@ -49,13 +49,13 @@ pub(super) fn left_serving(world: &World) -> Option<&String> {
 /// Its record is made again, and says that it is proven.
 pub(super) fn restore(draft: &mut Draft, revision: &str) -> Situation {
     draft.wake(0);
+    let message = format!("the record of revision {revision}, which serves, was lost and is made again");
     if is_recorded(draft.world, revision) {
         prove(draft, revision);
     } else {
         draft.act(Action::RecordRevision { revision: revision.to_owned() });
+        draft.note(Reason::StateLost, message.clone(), true);
     }
-    let message = format!("the record of revision {revision}, which serves, was lost and is made again");
-    draft.note(Reason::StateLost, message.clone(), true);
     let mut situation = Situation::new(Phase::Progressing, Reason::StateLost, message);
     situation.stable = Some(revision.to_owned());
     situation

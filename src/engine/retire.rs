@@ -287,8 +287,8 @@ fn end(active: &mut Active, draft: &mut Draft, ending: RunOutcome) {
     draft.wake(ACTIVE_POLL_MILLIS);
     active.status.phase = RunPhase::Ended;
     active.status.outcome = Some(ending);
-    let why = &active.status.message;
-    draft.note(outcome_reason(ending), format!("RolloutRun {}: {why}", active.name), ending != RunOutcome::Promoted);
+    let why = format!("ended; {}", active.status.message);
+    active.tell(outcome_reason(ending), why, ending != RunOutcome::Promoted);
     super::record::close(&mut active.status, &active.world.now);
     active.ended = true;
 }

@@ -134,12 +134,11 @@ pub(super) fn begin(draft: &mut Draft, stable: &str, revision: &str) -> Situatio
         None => {
             draft.wake(0);
             let message = format!("a run from revision {stable} to {revision} starts");
-            let situation = Situation::new(Phase::Progressing, Reason::Preparing, message.clone());
+            let situation = Situation::new(Phase::Progressing, Reason::Preparing, message);
             if !world.revisions.get(revision).is_some_and(|view| view.recorded) {
                 draft.act(Action::RecordRevision { revision: revision.to_owned() });
             } else if let Ok(spec) = &world.rollout.spec {
                 let name = name(world, revision);
-                draft.note(Reason::Preparing, format!("RolloutRun {name}: {message}"), false);
                 draft.run = Some(RunWrite::Create { name, spec: Box::new(freeze(world, spec, stable, revision)) });
             }
             situation

@@ -188,7 +188,7 @@ fn progress(active: &mut Active, draft: &mut Draft, waiting: Option<&Waiting>) {
             draft.wake(SHORT_POLL_MILLIS);
         }
     } else if leave(active).is_none() {
-        advance(active, draft);
+        advance(active);
     }
 }
 
@@ -295,7 +295,7 @@ fn grounds(active: &Active) -> String {
     }
 }
 
-fn advance(active: &mut Active, draft: &mut Draft) {
+fn advance(active: &mut Active) {
     let why = grounds(active);
     let weight = active.status.weight;
     if active.status.phase == RunPhase::Soaking {
@@ -310,7 +310,6 @@ fn advance(active: &mut Active, draft: &mut Draft) {
             format!("step {} to weight {target} after weight {weight}; {why}", next + 1),
         );
     }
-    draft.note(Reason::Soaking, format!("revision {} serves all traffic", active.spec.canary), false);
     if active.spec.plan.soak == Span::ZERO {
         return promote(active, format!("the last step is over; {why}"));
     }

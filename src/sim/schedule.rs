@@ -19,6 +19,7 @@ use super::{
     scenario::{IMAGES, NAMESPACE, ROLLOUT_NAME, ROUTE_NAME, Shop, phase},
     server::journal::Asked,
     simulation::Simulation,
+    tidings::Tidings,
     timeline::Timeline,
     world::World,
 };
@@ -70,6 +71,8 @@ pub struct Outcome {
     pub end: String,
     /// Where a mishap could have happened.
     pub places: Places,
+    /// What was decided, and what was told of it.
+    pub tidings: Tidings,
 }
 
 impl Schedule {
@@ -201,6 +204,7 @@ fn finish(world: &World, mut outcome: Outcome) -> Outcome {
         lost: world.traffic.lost_requests,
         end: end(world),
         places: world.places.clone(),
+        tidings: world.tidings.clone(),
     }
 }
 

@@ -18,9 +18,9 @@ use super::{
     world::World,
 };
 use crate::{
-    api::{Percent, Rollout, RolloutRun, RolloutRunSpec, RolloutRunStatus, RunPhase},
+    api::{Percent, Reason, Rollout, RolloutRun, RolloutRunSpec, RolloutRunStatus, RunPhase},
     controller::{Kind, ROLLOUT, RUN},
-    workload::object::text,
+    workload::object::{condition, text},
 };
 
 /// Time to adopt the first version.
@@ -166,6 +166,12 @@ impl Trial {
         Some((read, serde_json::from_value(run?.clone()).ok()?))
     }
 
+    fn is_frozen(&self, world: &World) -> bool {
+        let rollout = world.server.get(ROLLOUT, &self.namespace, &self.rollout);
+        let ready = rollout.as_ref().and_then(|rollout| condition(rollout, "Ready"));
+        ready.is_some_and(|ready| text(ready, "/reason") == Some(Reason::Frozen.word()))
+    }
+
     fn status(&self, world: &World, field: &str) -> String {
         let rollout = world.server.get(ROLLOUT, &self.namespace, &self.rollout);
         let found = rollout.as_ref().and_then(|rollout| text(rollout, &format!("/status/{field}")));
@@ -226,7 +232,8 @@ impl Watch<'_> {
             };
             self.will(world, at, deed);
         }
-        let waits = self.trial.status(world, "phase") == "Paused";
+        // A freeze ends by itself.
+        let waits = self.trial.status(world, "phase") == "Paused" && !self.trial.is_frozen(world);
         self.since = waits.then(|| self.since.unwrap_or(now));
         if waits && self.trial.approves {
             self.approve(world, now);

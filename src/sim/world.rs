@@ -19,6 +19,7 @@ use super::{
     people::Deed,
     prometheus::Meanings,
     server::{ApiServer, Commit},
+    tidings::Tidings,
     timeline::Timeline,
     traffic::Traffic,
     workloads::{Behaviour, Pods},
@@ -61,6 +62,7 @@ pub struct World {
     /// Stable's bad ratio before the simulation began.
     pub past_errors: f64,
     pub oracle: Oracle,
+    pub tidings: Tidings,
     /// Kept if somebody wants to read it.
     pub timeline: Option<Timeline>,
     /// What happened in which situation, and how often.
@@ -104,6 +106,7 @@ impl World {
             prometheus_partial: false,
             past_errors: 0.001,
             oracle: Oracle::default(),
+            tidings: Tidings::default(),
             timeline: None,
             situations: BTreeMap::new(),
             places: Places::default(),
@@ -154,6 +157,7 @@ impl World {
             let ours = &*commit.writer.manager == FIELD_MANAGER;
             let change = Change { at: self.clock.now(), ours, kind: commit.kind, before, after };
             self.oracle.see(&change);
+            self.tidings.see(&change);
             if let Some(timeline) = &mut self.timeline {
                 timeline.see(&change);
             }

@@ -16,8 +16,8 @@ use crate::{
 /// Indent of what belongs to a stage's sentence.
 const DEEPER: &str = "    ";
 
-/// The page. `assumed`: where the figures come from, a phrase each.
-pub fn plan(name: &str, forecast: &Forecast, assumed: &[String]) -> Vec<Line> {
+/// The page. `assumed`: where the figures come from, a phrase each; `violations`: what keeps a run from starting, a sentence each.
+pub fn plan(name: &str, forecast: &Forecast, assumed: &[String], violations: &[String]) -> Vec<Line> {
     let rate = rounded(forecast.load.requests_per_second);
     let heading = Line::plain("Plan of Rollout ").and(Tone::Strong, name.to_owned());
     let errors = format!("{} %", rounded(100.0 * forecast.load.error_ratio));
@@ -47,6 +47,10 @@ pub fn plan(name: &str, forecast: &Forecast, assumed: &[String]) -> Vec<Line> {
     if let Some(warning) = &forecast.power_insufficient {
         let text = wrapped(&power_insufficient(warning, forecast.load.error_ratio), "", "  ");
         lines.extend(text.into_iter().map(|line| Line::toned(Tone::Attention, line)));
+    }
+    for violation in violations {
+        let text = wrapped(&format!("refused: {violation}"), "", "  ");
+        lines.extend(text.into_iter().map(|line| Line::toned(Tone::Bad, line)));
     }
     lines
 }

@@ -4,7 +4,10 @@
 
 use serde_json::{Value, json};
 
-use super::SimulateArguments;
+use super::{
+    SimulateArguments,
+    stand_in::{container, errors, namespace, succeeding},
+};
 use crate::{
     api::Span,
     cli::{
@@ -14,14 +17,13 @@ use crate::{
     },
     controller::{
         ANALYSIS_TEMPLATE, CLUSTER_ANALYSIS_TEMPLATE, DEPLOYMENT, GRPC_ROUTE, HTTP_ROUTE, Kind, METRICS_PROVIDER,
-        ROLLOUT, SERVICE,
+        NAMESPACE as NAMESPACE_KIND, ROLLOUT, ROLLOUT_POLICY, SERVICE,
     },
     measure::Order,
     sim::{
-        Behaviour, Deed, Entry,
+        Behaviour, Deed, EPOCH_SECONDS, Entry,
         trial::{Trial, When},
     },
-    stats::Condition,
     workload::object::{items, name},
 };
 
@@ -60,6 +62,7 @@ pub fn trial(
     furniture.routes();
     let scrape_interval = furniture.provider();
     furniture.templates();
+    furniture.policies();
     furniture.rollout();
     let image = template["spec"]["containers"][0]["image"].as_str().unwrap_or_default().to_owned();
     let (canary, deeds) = furniture.troubles(given, &format!("{}{TAG}", untagged(&image)));
@@ -246,9 +249,29 @@ impl Furniture<'_> {
         }
     }
 
+    /// The file's RolloutPolicies, and the namespace if they ask for its labels.
+    fn policies(&mut self) {
+        let policies: Vec<(String, Value)> =
+            self.manifest.policies().map(|(name, spec)| (name, spec.clone())).collect();
+        if policies.is_empty() {
+            return;
+        }
+        let selectors: Vec<&Value> = policies.iter().map(|(_, spec)| &spec["namespaces"]["matchLabels"]).collect();
+        if selectors.iter().any(|labels| labels.is_object()) {
+            let place = self.namespace.clone();
+            self.put(NAMESPACE_KIND, &place, || namespace(&selectors));
+        }
+        for (policy, _) in &policies {
+            self.put(ROLLOUT_POLICY, policy, || Value::Null);
+        }
+        let beginning = jiff::Timestamp::from_second(EPOCH_SECONDS).unwrap_or_default();
+        self.assumed.push(format!("a beginning at {beginning}, for freeze windows"));
+    }
+
     fn rollout(&mut self) {
         let mut document = self.of_file();
-        document["metadata"] = json!({"name": self.written.name, "namespace": self.namespace});
+        let labels = &self.written.labels;
+        document["metadata"] = json!({"name": self.written.name, "namespace": self.namespace, "labels": labels});
         if document["spec"]["analysis"]["metrics"].is_array() {
             self.simplify(&mut document["spec"]["analysis"]["metrics"]);
         }
@@ -327,30 +350,6 @@ fn name_of(value: &Value) -> &str {
     value["name"].as_str().unwrap_or_default()
 }
 
-fn container() -> Value {
-    json!({"name": "app", "image": "app:1", "ports": [{"name": "http", "containerPort": 8080}]})
-}
-
-/// A template with one metric of errors, whose name no other has.
-fn errors(args: &[Value], number: usize) -> Value {
-    let selector = |more: &str| format!("http_requests_total{{pod=~\"{{{{ pods }}}}\"{more}}}");
-    let metric = if number == 0 { "errors".to_owned() } else { format!("errors-{}", number + 1) };
-    let ratio = json!({"bad": selector(",code=~\"5..\""), "total": selector("")});
-    json!({"spec": {"args": args, "metrics": [{"name": metric, "ratio": ratio}]}})
-}
-
-/// A value with which a threshold succeeds; None: it is none, or there is none.
-fn succeeding(threshold: &Value) -> Option<f64> {
-    let (text, wanted) = match (threshold["success"].as_str(), threshold["failure"].as_str()) {
-        (Some(success), _) => (success, true),
-        (None, Some(failure)) => (failure, false),
-        (None, None) => return None,
-    };
-    let condition: Condition = text.parse().ok()?;
-    let bound: f64 = text.trim_start_matches(['<', '>', '=', '!', ' ']).trim_end().parse().ok()?;
-    [bound, bound + 1.0, bound - 1.0].into_iter().find(|value| condition.holds(*value) == wanted)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -365,20 +364,6 @@ mod tests {
             ("a@sha256:0", "a"),
         ] {
             assert_eq!(untagged(image), bare);
-        }
-    }
-
-    #[test]
-    fn a_threshold_gets_a_value_that_succeeds() {
-        for (threshold, value) in [
-            (json!({"success": ">= 0.99"}), Some(0.99)),
-            (json!({"success": "< 5"}), Some(4.0)),
-            (json!({"failure": "> 0.05"}), Some(0.05)),
-            (json!({"failure": "== 0"}), Some(1.0)),
-            (json!({"success": "soon"}), None),
-            (Value::Null, None),
-        ] {
-            assert_eq!(succeeding(&threshold), value, "{threshold}");
         }
     }
 }

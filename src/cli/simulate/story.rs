@@ -88,7 +88,7 @@ fn events(record: &Record) -> Vec<Happened> {
         decided = status.decisions.entries.last().map_or(decided, |entry| entry.seq.max(decided));
     }
     for (at, phase, message) in &record.phases {
-        if phase == "Paused" {
+        if phase == "Paused" || phase == "Pending" {
             note(*at, Whose::Phase, phase.clone(), message);
         }
     }
