@@ -142,7 +142,7 @@ DENY_ROOT := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/tidegate-tools/cargo-deny
 DENY := $(DENY_ROOT)/bin/cargo-deny
 
 $(DENY):
-	@echo "make deny: cargo-deny is built once into $(DENY_ROOT), about 10 min on 2 cores"
+	@echo "make deny: cargo-deny is built once into $(DENY_ROOT), about 5 min on 2 cores"
 	$(CARGO) install --locked --debug --root $(DENY_ROOT) cargo-deny
 
 deny: $(DENY) ## Licences, sources and bans; advisories too where their database is reached
