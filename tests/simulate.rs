@@ -121,6 +121,24 @@ fn policies_of_the_file_hold_as_they_would() {
 }
 
 #[test]
+fn a_release_waits_while_the_service_burns_its_budget_by_whatever_the_metric_tells_revisions_apart() {
+    let file = fs::read_to_string(root().join("deploy/examples/http-canary.yaml")).unwrap();
+    let policy =
+        "---\napiVersion: tidegate.io/v1alpha1\nkind: RolloutPolicy\nmetadata: {name: p}\nspec: {errorBudget: {}}\n";
+    let by_proxy = r#"envoy_cluster_name="{{ route.cluster }}""#;
+    for matcher in [by_proxy, r#"pod=~"{{ pods }}""#, r#"revision="{{ revision }}""#] {
+        let manifest = file.replace(by_proxy, matcher) + policy;
+        for (errors, words) in [
+            ("5%", "Pending: a new template waits: the service burns its error budget 50.0 times as fast"),
+            ("0.1%", "step 1, weight 5: Baking"),
+        ] {
+            let shown = page(&["-f", "-", "--error-ratio", errors, "--for", "2m"], &manifest, 4);
+            assert!(shown.replace("\n         ", " ").contains(words), "{matcher} {errors}: {shown}");
+        }
+    }
+}
+
+#[test]
 fn a_seed_gives_one_output_as_json_too() {
     let arguments = |seed: &'static str| ["-f", "deploy/examples/no-route.yaml", "-o", "json", "--seed", seed];
     let (one, other) = (page(&arguments("1"), "", 0), page(&arguments("2"), "", 0));

@@ -3,7 +3,10 @@
 //! It does not compute PromQL. It knows each run's own selectors and which counter of which arm they mean, and the few
 //! functions that are asked of them.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use async_trait::async_trait;
 use serde::Deserialize;
@@ -11,17 +14,21 @@ use serde_json::Value;
 
 use super::{
     clock::{Clock, EPOCH_SECONDS},
+    server::ApiServer,
     traffic::{Counted, Counter, Scrape},
     world::{Shared, World},
 };
 use crate::{
-    api::{Metric, MetricsProviderSpec, RolloutRunSpec},
-    controller::{Providers, ROLLOUT, RUN},
+    api::{AnalysisSpec, AnalysisTemplateSpec, MetricsProviderSpec, ROLLOUT_LABEL, RolloutRunSpec, TemplateKind},
+    controller::{ANALYSIS_TEMPLATE, CLUSTER_ANALYSIS_TEMPLATE, CONTROLLER_REVISION, Providers, ROLLOUT, RUN},
     measure::{
         ArmNames, ArmSelectors, Counters, Labels, Order, Provider, Sample, Selectors, Series, Whole, WholeSelectors,
-        WhyNot,
+        WhyNot, resolve,
     },
-    workload::object::{self, text},
+    workload::{
+        object::{self, items, label, text},
+        record,
+    },
 };
 
 /// Opens the one metrics server that a simulated cluster has.
@@ -54,7 +61,7 @@ pub enum Part {
 pub struct Meaning {
     namespace: String,
     arm: ArmNames,
-    /// All revisions of the arm's Service.
+    /// All revisions of the arm's Service; the arm's revision is the Rollout then.
     is_whole: bool,
     part: Part,
     is_stable: bool,
@@ -103,7 +110,7 @@ impl World {
                 learn(&mut self.meanings, object::namespace(&run), &spec);
             }
             for rollout in self.server.list(ROLLOUT, "", "") {
-                learn_whole(&mut self.meanings, &rollout);
+                learn_whole(&mut self.meanings, &rollout, &self.server);
             }
         }
         self.meanings.get(selector).cloned()
@@ -120,6 +127,10 @@ impl World {
     }
 
     fn is_pod_of(&self, pod: &str, meaning: &Meaning) -> bool {
+        if meaning.is_whole {
+            let rest = pod.strip_prefix(meaning.arm.revision.as_str());
+            return rest.is_some_and(|rest| rest.starts_with('-'));
+        }
         let revision = self.traffic.revisions.get(pod);
         revision.is_some_and(|revision| *revision == meaning.arm.revision)
     }
@@ -170,25 +181,59 @@ fn learn(meanings: &mut Meanings, namespace: &str, spec: &RolloutRunSpec) {
     }
 }
 
-/// Notes what is asked of a Rollout's Service as a whole, by metrics of its proxy that need no template.
-fn learn_whole(meanings: &mut Meanings, rollout: &Value) {
-    let Ok(metrics) = <Vec<Metric>>::deserialize(&rollout["spec"]["analysis"]["metrics"]) else { return };
-    let service = text(rollout, "/spec/traffic/services/0/name").unwrap_or_default().to_owned();
-    let (namespace, name) = (object::namespace(rollout).to_owned(), object::name(rollout).to_owned());
-    let arm = ArmNames { service: service.clone(), revision: String::new() };
-    let whole = Whole { namespace, rollout: name, service, port: Order::DEFAULT_PORT, revisions: Vec::new() };
-    for ratio in metrics.iter().filter_map(|metric| metric.ratio.as_ref()) {
-        let Ok(WholeSelectors { total, counted: (counted, is_good), up: None, own_pods: _ }) = whole.selectors(ratio)
-        else {
+/// Notes what is asked of a Rollout's Service as a whole.
+fn learn_whole(meanings: &mut Meanings, rollout: &Value, server: &ApiServer) {
+    let (namespace, name) = (object::namespace(rollout), object::name(rollout));
+    let service = text(rollout, "/spec/traffic/services/0/name").unwrap_or_default();
+    let routed = !items(rollout, "/spec/traffic/routes").is_empty();
+    let analysis = AnalysisSpec::deserialize(&rollout["spec"]["analysis"]).unwrap_or_default();
+    let Ok(resolved) = resolve(&analysis, &templates(server, namespace), None, routed) else { return };
+    let whole = Whole {
+        namespace: namespace.to_owned(),
+        rollout: name.to_owned(),
+        service: service.to_owned(),
+        port: Order::DEFAULT_PORT,
+        revisions: served(server, namespace, name),
+    };
+    for ratio in resolved.metrics.iter().filter_map(|metric| metric.ratio.as_ref()) {
+        let Ok(WholeSelectors { total, counted: (counted, is_good), up, own_pods: _ }) = whole.selectors(ratio) else {
             continue;
         };
-        let part = if is_good { Part::Good } else { Part::Bad };
+        let (by_pod, part) = (up.is_some() || !routed, if is_good { Part::Good } else { Part::Bad });
         for (selector, part) in [(total, Part::Total), (counted, part)] {
-            let (namespace, arm) = (whole.namespace.clone(), arm.clone());
-            let meaning = Meaning { namespace, arm, is_whole: true, part, is_stable: true, by_pod: false };
+            let (namespace, arm) =
+                (namespace.to_owned(), ArmNames { service: service.to_owned(), revision: name.to_owned() });
+            let meaning = Meaning { namespace, arm, is_whole: true, part, is_stable: true, by_pod };
             meanings.entry(selector).or_insert(meaning);
         }
     }
+}
+
+/// All templates that a Rollout of the namespace may name.
+fn templates(server: &ApiServer, namespace: &str) -> Vec<(TemplateKind, String, AnalysisTemplateSpec)> {
+    let kinds = [
+        (TemplateKind::AnalysisTemplate, ANALYSIS_TEMPLATE, namespace),
+        (TemplateKind::ClusterAnalysisTemplate, CLUSTER_ANALYSIS_TEMPLATE, ""),
+    ];
+    let of_kind = |(kind, documents, namespace)| {
+        let found = server.list(documents, namespace, "").into_iter();
+        found.filter_map(move |document: Arc<Value>| {
+            Some((kind, object::name(&document).to_owned(), Deserialize::deserialize(&document["spec"]).ok()?))
+        })
+    };
+    kinds.into_iter().flat_map(of_kind).collect()
+}
+
+/// The revisions that have had traffic, sorted.
+fn served(server: &ApiServer, namespace: &str, rollout: &str) -> Vec<String> {
+    let runs = server.list(RUN, namespace, "");
+    let was_tested = |revision: &str| runs.iter().any(|run| text(run, "/spec/canary") == Some(revision));
+    let records = server.list(CONTROLLER_REVISION, namespace, "");
+    let of_rollout = records.iter().filter(|record| label(record, ROLLOUT_LABEL) == Some(rollout));
+    let served = of_rollout.filter_map(|found| {
+        record::revision_of(found).filter(|revision| record::proven(found).is_some() || was_tested(revision))
+    });
+    served.map(str::to_owned).collect::<BTreeSet<_>>().into_iter().collect()
 }
 
 impl Server {
@@ -217,6 +262,10 @@ impl Provider for Server {
         if query.starts_with("group by") {
             let labels = [("job", "proxy"), ("instance", "proxy:8002")];
             return Ok(vec![sample(labels.map(|(label, value)| (label.to_owned(), value.to_owned())).into(), 1.0)]);
+        }
+        if query.starts_with("up{") {
+            // Everything is scraped all the time.
+            return Ok(vec![sample(Labels::new(), 1.0)]);
         }
         if let Some(value) = literal(query) {
             return Ok(vec![sample(Labels::new(), value)]);
