@@ -27,7 +27,8 @@ lab: $(LAB) ## A cluster to play with, until Ctrl-C
 
 test: check unit chart lab-test lab-install musl ## Everything that CI runs
 
-check: ## Format and lints
+check: ## Format and lints, and no merge left unfinished
+	! git grep -nE '^(<{7}|>{7}) '
 	$(CARGO) fmt --check
 	$(CARGO) clippy --all-targets --locked -- -D warnings
 	$(CARGO) clippy --test lab --test outages --test helm --test install --locked -- -D warnings
