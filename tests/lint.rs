@@ -50,7 +50,9 @@ fn with_an_error(folder_name: &str, wanted: bool) -> Vec<String> {
 
 #[test]
 fn what_the_api_server_accepts_has_no_error_but_what_the_controller_refuses() {
-    let stalls = ["budget-edges.yaml", "budget-of-nothing.yaml"];
+    // Of the templates, queries that tell no revision from another: no Rollout can use them.
+    let stalls =
+        ["analysis-template.yaml", "budget-edges.yaml", "budget-of-nothing.yaml", "cluster-analysis-template.yaml"];
     assert_eq!(with_an_error("e2e/data/accepted", true), stalls);
 }
 
@@ -147,4 +149,86 @@ fn files_refer_to_each_other() {
     assert_eq!(exit, 0);
     assert!(said.contains("With Envoy Gateway, which has one cluster for each rule"), "{said}");
     assert!(said.ends_with("0 errors and 0 warnings in 2 documents of tidegate.io\n"), "{said}");
+}
+
+#[test]
+fn what_it_does_not_know_does_not_pass_for_good() {
+    let group = |version: &str| ROLLOUT.replace("tidegate.io/v1alpha1", version);
+    for (text, code, expected) in [
+        ("just words\n".to_owned(), 1, "error: it is no manifest"),
+        (group("").replace("apiVersion: \n", ""), 1, "Rollout checkout: error: it has no apiVersion: "),
+        ("spec: {}\n".to_owned(), 1, "error: it has no apiVersion and no kind: "),
+        (group("tidegate.io"), 0, "warning: it is of apiVersion tidegate.io and is not looked at: write apiVersion"),
+        (group("Tidegate.io/v1alpha1"), 0, "is not looked at: write apiVersion: tidegate.io/v1alpha1"),
+        (group("tidegate.dev/v1alpha1"), 0, "is not looked at: write apiVersion: tidegate.io/v1alpha1"),
+        (group("argoproj.io/v1alpha1"), 0, "standard input: warning: there is nothing to look at"),
+        (String::new(), 0, "standard input: warning: there is nothing to look at"),
+        (format!("\u{feff}{ROLLOUT}"), 0, "Rollout checkout: warning: nothing judges a release"),
+        (format!("{ROLLOUT}---{ROLLOUT}"), 1, "Rollout checkout: error: it is there twice in these files"),
+    ] {
+        let (exit, said) = lint(&["-f", "-"], &text);
+        assert!(said.contains(expected), "{expected:?} is not in {said}");
+        assert_eq!(exit, code, "{said}");
+        assert_eq!(lint(&["-f", "-", "--strict"], &text).0, 1, "{said}");
+    }
+    let argo = group("argoproj.io/v1alpha1");
+    let two_namespaces = ROLLOUT.replace("{name: checkout}\nspec", "{name: checkout, namespace: b}\nspec");
+    for text in [format!("{ROLLOUT}---{argo}"), format!("{ROLLOUT}---{two_namespaces}")] {
+        let (exit, said) = lint(&["-f", "-"], &text);
+        assert!(exit == 0 && !said.contains("not looked at") && !said.contains("twice"), "{said}");
+    }
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_a_finding_beside_those_of_the_others() {
+    let (exit, said) = lint(&["-f", "/nonexistent/a.yaml", "-f", "-", "-o", "json"], ROLLOUT);
+    let findings: Value = serde_json::from_str(&said).unwrap();
+    assert_eq!(exit, 1);
+    assert_eq!((&findings[0]["file"], &findings[0]["severity"]), (&"/nonexistent/a.yaml".into(), &"error".into()));
+    assert_eq!(findings[1]["object"], "Rollout checkout");
+    let (exit, said) = lint(&["-f", "-"], "a: [\n");
+    assert_eq!(exit, 1);
+    assert!(said.contains("standard input: error: it cannot be read: it is not YAML: "), "{said}");
+}
+
+#[test]
+fn the_queries_of_a_template_are_looked_at_though_no_rollout_uses_it() {
+    let template = |metric: &str| {
+        let (version, kind) = ("apiVersion: tidegate.io/v1alpha1", "kind: ClusterAnalysisTemplate");
+        format!(
+            "{version}\n{kind}\nmetadata: {{name: golden}}\nspec: {{args: [{{name: code}}], metrics: [{metric}]}}\n"
+        )
+    };
+    for (metric, errors) in [
+        (r#"{name: a, ratio: {bad: 'a{c="{{ args.code }}",r="{{ revision }}"}', total: 'a{r="{{ revision }}"}'}}"#, 0),
+        (r#"{name: a, ratio: {bad: 'a{c="{{ args.kode }}",r="{{ revision }}"}', total: 'a{r="{{ revision }}"}'}}"#, 1),
+        (r#"{name: a, gauge: {query: 'sum(a{r="{{ revision }}"}'}}"#, 1),
+        (r#"{name: a, latency: {histogram: 'a_bucket{r="{{ revision }}"}', threshold: 0s}}"#, 1),
+    ] {
+        let said = lint(&["-f", "-"], &template(metric)).1;
+        assert_eq!(said.matches(": error: ").count(), errors, "{metric}: {said}");
+    }
+}
+
+#[test]
+fn the_schema_and_the_code_speak_in_one_go_and_each_thing_is_said_once() {
+    let text = ROLLOUT.replace("bake: 1m", "bake: 0s") + "  minReadySeconds: soon\n  analysis: {templates: 3}\n";
+    let (_, said) = lint(&["-f", "-"], &text);
+    assert!(said.contains("spec.analysis.templates: Invalid value: must be of type array"), "{said}");
+    let text = ROLLOUT.replace("bake: 1m", "bake: 0s").replace("weight: 5", "weight: \"5\", gates: [{name: a, x: 1}]");
+    let (_, said) = lint(&["-f", "-"], &text);
+    assert_eq!(said.matches("steps[0].bake").count(), 1, "{said}");
+}
+
+#[test]
+fn a_manifest_cannot_write_findings_or_move_the_cursor() {
+    let name = r#"{name: "a\e[2J\nx: error: y"}"#;
+    let text = ROLLOUT.replacen("{name: checkout}", name, 1).replace("weight: 5", r#"weight: 5, "b\nc\e": 1"#);
+    let (_, said) = lint(&["-f", "-"], &text);
+    assert!(
+        said.contains(r"Rollout a\u{1b}[2J\nx: error: y: error: spec.strategy.canary.steps[0].b\nc\u{1b} is not"),
+        "{said}"
+    );
+    assert!(said.lines().all(|line| line.starts_with("standard input: ") || line.contains(" in 1 document")), "{said}");
+    assert!(!said.replace('\n', "").contains(char::is_control), "{said:?}");
 }

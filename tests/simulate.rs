@@ -78,6 +78,25 @@ fn what_goes_wrong_is_found_and_ends_as_the_product_says() {
 }
 
 #[test]
+fn the_namespace_is_the_written_one_else_the_given_one() {
+    let bare = "apiVersion: tidegate.io/v1alpha1\nkind: Rollout\nmetadata: {name: a}\nspec:\n  \
+        workload: {deploymentRef: {name: a}}\n  traffic: {services: [{name: a}]}\n  \
+        strategy: {canary: {steps: [{weight: 10, bake: 5m}]}}\n";
+    let written = bare.replace("metadata: {", "metadata: {namespace: bank, ");
+    for (text, flags, namespace, is_said) in [
+        (bare, vec!["-n", "shop"], "shop", true),
+        (bare, vec![], "default", false),
+        (&*written, vec!["-n", "shop"], "bank", false),
+    ] {
+        let arguments: Vec<&str> = flags.into_iter().chain(["-f", "-", "--for", "1m", "-o", "json"]).collect();
+        let told: Value = serde_json::from_str(&page(&arguments, text, 4)).unwrap();
+        assert_eq!(told[0]["namespace"], namespace, "{arguments:?}");
+        let assumed = told[0]["assumed"].as_array().unwrap();
+        assert_eq!(assumed.contains(&"namespace shop (--namespace)".into()), is_said, "{assumed:?}");
+    }
+}
+
+#[test]
 fn policies_of_the_file_hold_as_they_would() {
     let file = fs::read_to_string(root().join("deploy/examples/http-canary.yaml")).unwrap();
     let brief = file.replace("bake: 5m", "bake: 3m").replace("soak: 15m", "soak: 3m");

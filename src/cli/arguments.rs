@@ -147,7 +147,7 @@ pub struct Plan {
     #[arg(long, value_name = "URL")]
     pub prometheus: Option<String>,
     /// How often the metrics are scraped; default: the MetricsProvider's, else 15s
-    #[arg(long, value_parser = longer_than_nothing)]
+    #[arg(long, value_parser = scrape_interval)]
     pub scrape_interval: Option<Span>,
     /// How many errors come together, 1 or more: retries and bad nodes make bursts
     #[arg(long, value_name = "NUMBER", default_value = "1", value_parser = burst)]
@@ -254,6 +254,12 @@ pub fn longer_than_nothing(text: &str) -> Result<Span, String> {
     if span > Span::ZERO { Ok(span) } else { Err("write a time above 0s, such as 15s".into()) }
 }
 
+/// Of longer ones no step lasts enough: something else was meant.
+fn scrape_interval(text: &str) -> Result<Span, String> {
+    let span = longer_than_nothing(text)?;
+    if span <= Span::minutes(60) { Ok(span) } else { Err("write a time of 1h at most, such as 15s".into()) }
+}
+
 /// `rollouts.tidegate.io/checkout`, as kubectl prints it, is `checkout` too.
 pub fn bare_name(text: &str) -> Result<String, String> {
     const KINDS: [&str; 5] = ["rollout", "rollouts", "tgr", "rollout.tidegate.io", "rollouts.tidegate.io"];
@@ -300,7 +306,7 @@ mod tests {
             "approve checkout --gate qa --no-wait",
             "abort checkout --timeout 30s -r slow",
             "plan -f rollout.yaml --rps 40 --error-ratio 0.001",
-            "plan --filename - --from-prometheus --scrape-interval 5s -o json",
+            "plan --filename - --from-prometheus --scrape-interval 1h -o json",
             "plan -f a.json --prometheus http://127.0.0.1:9090 --overdispersion 2.5",
             "history rollout/checkout -o yaml",
             "audit verify rolloutrun/checkout-7",
@@ -347,6 +353,8 @@ mod tests {
             "plan -f a.yaml --error-ratio 1",
             "plan -f a.yaml --overdispersion 0.5",
             "plan -f a.yaml --scrape-interval 0s",
+            "plan -f a.yaml --scrape-interval 61m",
+            "simulate -f a.yaml --abort-at 0s",
             "plan -f a.yaml -o table",
             "replay",
             "replay rollout/checkout",

@@ -4,7 +4,7 @@
 
 use std::{error::Error, path::PathBuf, process::ExitCode};
 
-use super::near;
+use super::{near, terminal::escaped};
 use crate::{api::ACTIONS_POLICY, stats::Margin};
 
 #[derive(Debug, thiserror::Error)]
@@ -187,9 +187,9 @@ fn found(kinds: &[String]) -> String {
 /// One problem on the line, several on a line each.
 fn problems_of(file: &str, problems: &[(String, String)]) -> String {
     match problems {
-        [(object, problem)] => format!("{object} in {file}: {problem}"),
+        [(object, problem)] => format!("{object} in {file}: {}", escaped(problem)),
         several => {
-            let lines = several.iter().map(|(object, problem)| format!("\n  {object}: {problem}"));
+            let lines = several.iter().map(|(object, problem)| format!("\n  {object}: {}", escaped(problem)));
             format!("{file} has {} problems{}", several.len(), lines.collect::<String>())
         }
     }

@@ -4,16 +4,19 @@
 
 mod document;
 mod remarks;
+mod stray;
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{collections::BTreeSet, path::PathBuf, process::ExitCode};
 
 use clap::{Args, ValueEnum};
 use serde::Serialize;
+use serde_json::Value;
 
 use super::{
     Failure, Terminal,
     get::json,
     manifest::{Manifest, Templates, is_ours, shown_name},
+    terminal::escaped,
 };
 
 /// Exit codes: 0 nothing is wrong, 1 something is, 2 wrong arguments.
@@ -61,14 +64,35 @@ impl Severity {
 #[derive(Serialize)]
 struct Finding {
     file: String,
-    object: String,
+    /// None: the file itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    object: Option<String>,
     severity: Severity,
     message: String,
 }
 
 pub fn run(given: &LintArguments) -> Result<ExitCode, Failure> {
-    let manifests = given.files.iter().map(|file| Manifest::read(file)).collect::<Result<Vec<_>, _>>()?;
-    let findings = findings(&manifests);
+    let (mut manifests, mut findings) = (Vec::new(), Vec::new());
+    for file in &given.files {
+        match Manifest::read(file) {
+            Ok(manifest) => manifests.push(manifest),
+            Err(Failure::File { file, message }) => {
+                let message = format!("it cannot be read: {message}");
+                findings.push(Finding { file, object: None, severity: Severity::Error, message });
+            }
+            Err(other) => return Err(other),
+        }
+    }
+    findings.extend(of_documents(&manifests));
+    // Whoever mistook the file shall not take silence for praise.
+    if findings.is_empty() && !manifests.iter().flat_map(Manifest::documents).any(is_ours) {
+        findings.extend(manifests.iter().map(|manifest| Finding {
+            file: manifest.name().to_owned(),
+            object: None,
+            severity: Severity::Warning,
+            message: "there is nothing to look at: it has no document of tidegate.io".into(),
+        }));
+    }
     let count = |severity: Severity| findings.iter().filter(|finding| finding.severity == severity).count();
     let (errors, warnings) = (count(Severity::Error), count(Severity::Warning));
     let mut terminal = Terminal::stdout();
@@ -83,22 +107,28 @@ pub fn run(given: &LintArguments) -> Result<ExitCode, Failure> {
     Ok(if is_wrong { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
-fn findings(manifests: &[Manifest]) -> Vec<Finding> {
+fn of_documents(manifests: &[Manifest]) -> Vec<Finding> {
     let templates: Templates = manifests.iter().flat_map(Manifest::templates).collect();
     let everything: Vec<_> = manifests.iter().flat_map(Manifest::documents).collect();
-    let mut findings = Vec::new();
+    let (mut findings, mut seen) = (Vec::new(), BTreeSet::new());
     for manifest in manifests {
-        for document in manifest.documents().iter().filter(|document| is_ours(document)) {
-            let mut problems: Vec<_> = document::problems(document, &templates)
-                .into_iter()
-                .map(|problem| (Severity::Error, problem))
-                .collect();
-            if document["kind"] == "Rollout" {
-                problems.extend(remarks::of(document, &templates, &everything));
+        for document in manifest.documents() {
+            let mut said: Vec<_> = stray::of(document).into_iter().collect();
+            if is_ours(document) {
+                let problems = document::problems(document, &templates);
+                said.extend(problems.into_iter().map(|problem| (Severity::Error, problem)));
+                if !seen.insert(identity(document)) {
+                    let text =
+                        "it is there twice in these files, and the last one that is applied counts: leave one out";
+                    said.push((Severity::Error, text.to_owned()));
+                }
             }
-            findings.extend(problems.into_iter().map(|(severity, message)| Finding {
+            if is_ours(document) && document["kind"] == "Rollout" {
+                said.extend(remarks::of(document, &templates, &everything));
+            }
+            findings.extend(said.into_iter().map(|(severity, message)| Finding {
                 file: manifest.name().to_owned(),
-                object: shown_name(document),
+                object: Some(shown_name(document)),
                 severity,
                 message,
             }));
@@ -107,10 +137,19 @@ fn findings(manifests: &[Manifest]) -> Vec<Finding> {
     findings
 }
 
+/// What makes two documents the same object.
+fn identity(document: &Value) -> [String; 3] {
+    let metadata = &document["metadata"];
+    let word = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    [word(&document["kind"]), word(&metadata["namespace"]), word(&metadata["name"])]
+}
+
 fn page(findings: &[Finding], errors: usize, warnings: usize, looked_at: usize) -> String {
     let mut text = String::new();
     for Finding { file, object, severity, message } in findings {
-        text += &format!("{file}: {object}: {}: {message}\n", severity.word());
+        let object = object.as_ref().map(|object| format!("{object}: ")).unwrap_or_default();
+        text += &escaped(&format!("{file}: {object}{}: {message}", severity.word()));
+        text.push('\n');
     }
     let plural = |count: usize, word: &str| format!("{count} {word}{}", if count == 1 { "" } else { "s" });
     let (errors, warnings) = (plural(errors, "error"), plural(warnings, "warning"));

@@ -12,7 +12,7 @@ use std::{
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
 
-use super::Failure;
+use super::{Failure, terminal::escaped};
 use crate::{
     api::{AnalysisSpec, AnalysisTemplateSpec, MetricsProviderSpec, ROLLOUT_NAME_MAX, RolloutRun, TemplateKind},
     engine::{Refusal, ValidRollout, read_spec, validate},
@@ -155,15 +155,16 @@ fn labels(document: &Value) -> BTreeMap<String, String> {
     Deserialize::deserialize(&document["metadata"]["labels"]).unwrap_or_default()
 }
 
-/// A Rollout as the controller would read it, or all that is wrong with it. Metrics are looked at when all templates are there.
+/// A Rollout as the controller would read it, or all that is wrong with it. What a template that is not there may hold is not
+/// missed.
 pub fn checked(document: &Value, templates: &Templates) -> Result<Written, Vec<String>> {
     let name = document["metadata"]["name"].as_str().unwrap_or_default().to_owned();
     let spec = read_spec(document).map_err(sentences)?;
     let valid = validate(&name, &spec).map_err(sentences)?;
-    let analysis = spec.analysis.unwrap_or_default();
-    if missing(&analysis, templates).is_empty() && (spec.error_budget.is_some() || !is_empty(&analysis)) {
+    let analysis = spec.analysis.clone().unwrap_or_default();
+    if spec.error_budget.is_some() || spec.analysis.is_some() {
         let (budget, routed) = (spec.error_budget.as_ref(), !valid.routes.is_empty());
-        measure::resolve(&analysis, templates, budget, routed).map_err(sentences)?;
+        measure::resolve_known(&analysis, templates, budget, routed).map_err(sentences)?;
     }
     let namespace = document["metadata"]["namespace"].as_str().map(str::to_owned);
     Ok(Written { name, namespace, labels: labels(document), valid, analysis })
@@ -194,11 +195,13 @@ pub fn is_ours(document: &Value) -> bool {
 pub fn shown_name(document: &Value) -> String {
     let kind = document["kind"].as_str().unwrap_or("a document without a kind");
     let name = document["metadata"]["name"].as_str().unwrap_or("without a name");
-    format!("{kind} {}", name.chars().take(2 * ROLLOUT_NAME_MAX).collect::<String>())
+    escaped(&format!("{kind} {}", name.chars().take(2 * ROLLOUT_NAME_MAX).collect::<String>()))
 }
 
 /// All documents of a text: YAML's, or JSON's one after the other; lists are taken apart.
 fn documents(text: &str) -> Result<Vec<Value>, String> {
+    // Editors on Windows put a byte order mark there.
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let is_json = text.trim_start().starts_with('{');
     // YAML reads JSON too, but not several documents without a line between them, and no tabs.
     let read: Vec<Value> = if is_json {
@@ -242,6 +245,8 @@ mod tests {
             (format!("{}---\n{}{foreign}", rollout("a", "5m"), rollout("b", "1m")), vec!["a", "b"]),
             (format!("{}\n\t{}", json("a"), json("b")), vec!["a", "b"]),
             (format!("{{\"kind\": \"List\", \"items\": [{}]}}", json("c")), vec!["c"]),
+            (format!("\u{feff}{}", json("e")), vec!["e"]),
+            (format!("\u{feff}{}", rollout("f", "5m")), vec!["f"]),
             (format!("# a comment\n---\n---\n{}", rollout("d", "5m")), vec!["d"]),
         ] {
             let found = manifest(&text).rollouts().unwrap();
@@ -257,6 +262,32 @@ mod tests {
         assert_eq!(names, ["Rollout a", "Rollout C_"]);
         assert!(problems[0].1.starts_with("spec.strategy.canary.steps[0].bake is 0s"), "{problems:?}");
         assert!(problems[1].1.contains("not a duration"), "{problems:?}");
+    }
+
+    #[test]
+    fn a_template_that_is_not_there_hides_no_problem_of_the_rollout_itself() {
+        let with = |analysis: &str| {
+            let budget = "{objective: \"99.9\", maxBudgetSpend: 5, metric: errors}";
+            let text = format!("{}  errorBudget: {budget}\n  analysis: {analysis}\n", rollout("a", "5m"));
+            manifest(&text).rollouts()
+        };
+        assert_eq!(with("{templates: [{name: gone}]}").unwrap().len(), 1, "the template may have metric errors");
+        for (own, problem) in [
+            ("confirmWindows: 1", "spec.analysis.confirmWindows is 1"),
+            ("metrics: [{name: lag, latency: {histogram: 'a{b=\"c\"}'}}]", "both arms select the same series"),
+            ("metrics: [{name: errors, threshold: {query: a, success: '> 1'}}]", "there is no ratio metric errors"),
+        ] {
+            let failure = with(&format!("{{templates: [{{name: gone}}], {own}}}")).unwrap_err().to_string();
+            assert!(failure.contains(problem) && !failure.contains("gone"), "{own}: {failure}");
+        }
+    }
+
+    #[test]
+    fn what_a_manifest_holds_moves_no_cursor() {
+        let text = rollout("\"a\\e[2J\\nb\"", "5m");
+        let failure = manifest(&text).rollouts().unwrap_err().to_string();
+        assert!(failure.starts_with("Rollout a\\u{1b}[2J\\nb in a.yaml: "), "{failure:?}");
+        assert!(!failure.contains(char::is_control), "{failure:?}");
     }
 
     #[test]

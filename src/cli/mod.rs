@@ -47,7 +47,7 @@ pub async fn main() -> ExitCode {
     };
     let done = match arguments.command {
         Command::Lint(given) => lint::run(&given),
-        Command::Simulate(given) => simulate::run(&given),
+        Command::Simulate(given) => simulate::run(&given, arguments.connection.namespace.as_deref()),
         _ => run(arguments).await.map(|()| ExitCode::SUCCESS),
     };
     match done {
@@ -67,7 +67,7 @@ async fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Get { what } => get::run(connection, what).await,
         Command::Plan(arguments) => plan::run(connection, &arguments).await,
         Command::Lint(given) => lint::run(&given).map(drop),
-        Command::Simulate(given) => simulate::run(&given).map(drop),
+        Command::Simulate(given) => simulate::run(&given, connection.namespace.as_deref()).map(drop),
         Command::Replay(arguments) => replay::run(connection, &arguments).await,
         Command::History(arguments) => history::run(connection, &arguments).await,
         Command::Audit { what } => audit::run(connection, &what).await,

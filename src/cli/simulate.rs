@@ -23,12 +23,13 @@ const TAKEN_BACK: u8 = 3;
 /// The simulated time was over before the run was.
 const STILL_OPEN: u8 = 4;
 
-pub fn run(given: &SimulateArguments) -> Result<ExitCode, Failure> {
+/// `namespace`: that of a Rollout that does not say so.
+pub fn run(given: &SimulateArguments, namespace: Option<&str>) -> Result<ExitCode, Failure> {
     let manifest = Manifest::read(&given.file)?;
     let mut stories = Vec::new();
     for written in &manifest.rollouts()? {
         let failed = |message: String| Failure::Simulate { rollout: written.name.clone(), message };
-        let (trial, assumed) = furniture::trial(given, &manifest, written).map_err(failed)?;
+        let (trial, assumed) = furniture::trial(given, &manifest, written, namespace).map_err(failed)?;
         let record = alone(&trial).map_err(failed)?;
         stories.push(story::of(&trial, record, assumed));
     }

@@ -65,9 +65,9 @@ impl Terminal {
     /// `error: ...` and `hint: ...`.
     pub fn complain(&mut self, failure: &Failure) {
         let (red, green, off) = if self.colours { ("\x1b[1;31m", "\x1b[32m", "\x1b[0m") } else { ("", "", "") };
-        let mut text = format!("{red}error:{off} {failure}\n");
+        let mut text = format!("{red}error:{off} {}\n", lines(&failure.to_string()));
         if let Some(hint) = failure.hint() {
-            text += &format!("{green}hint:{off} {hint}\n");
+            text += &format!("{green}hint:{off} {}\n", lines(&hint));
         }
         // Without a standard error there is nothing left to say it on.
         let _ = self.print(&text);
@@ -75,5 +75,34 @@ impl Terminal {
 
     fn shown(&self, line: &Line) -> String {
         if self.colours { line.coloured() } else { line.to_string() }
+    }
+}
+
+/// The text with its control characters written out: what stands in a manifest moves no cursor and begins no line.
+pub fn escaped(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for letter in text.chars() {
+        if letter.is_control() {
+            shown.extend(letter.escape_debug());
+        } else {
+            shown.push(letter);
+        }
+    }
+    shown
+}
+
+/// The same of each line of a text.
+fn lines(text: &str) -> String {
+    text.split('\n').map(escaped).collect::<Vec<_>>().join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn control_characters_are_written_out_and_other_letters_stay() {
+        assert_eq!(escaped("a\x1b[2Jb\n\u{9b}ä\"'\\"), "a\\u{1b}[2Jb\\n\\u{9b}ä\"'\\");
+        assert_eq!(lines("a\r\n  b"), "a\\r\n  b");
     }
 }

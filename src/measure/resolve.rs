@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     api::{
-        AnalysisSpec, AnalysisTemplateSpec, ErrorBudget, Judging, Metric, Plan, Reason, ResolvedAnalysis, Span,
+        AnalysisSpec, AnalysisTemplateSpec, Arg, ErrorBudget, Judging, Metric, Plan, Reason, ResolvedAnalysis, Span,
         TemplateKind, TemplateRef, TenancyRule, ThresholdMetric,
     },
     engine::Refusal,
@@ -34,7 +34,43 @@ pub fn resolve(
     budget: Option<&ErrorBudget>,
     routed: bool,
 ) -> Result<ResolvedAnalysis, Vec<Refusal>> {
-    let mut work = Work { routed, ..Work::default() };
+    resolved(Work { routed, ..Work::default() }, analysis, templates, budget)
+}
+
+/// The same where templates may exist that are not in `templates`: they are left out, and what they could hold is not missed.
+pub fn resolve_known(
+    analysis: &AnalysisSpec,
+    templates: &[(TemplateKind, String, AnalysisTemplateSpec)],
+    budget: Option<&ErrorBudget>,
+    routed: bool,
+) -> Result<ResolvedAnalysis, Vec<Refusal>> {
+    let is_there = |reference: &TemplateRef| {
+        templates.iter().any(|(kind, name, _)| *kind == reference.kind && *name == reference.name)
+    };
+    let lacking = !analysis.templates.iter().all(is_there);
+    resolved(Work { routed, lacking, ..Work::default() }, analysis, templates, budget)
+}
+
+/// What is wrong with the queries of a template, whoever uses it. What else can be wrong with its metrics is not looked for.
+pub fn refused_queries(template: &AnalysisTemplateSpec) -> Vec<Refusal> {
+    // An argument's value is put in as the value of a label: which one it is changes nothing.
+    let value = |arg: &Arg| (arg.name.clone(), arg.value.clone().unwrap_or_else(|| "x".into()));
+    let values = template.args.iter().map(value).collect();
+    let mut work = Work { routed: true, ..Work::default() };
+    for (index, metric) in template.metrics.iter().enumerate() {
+        let (at, mut metric) = (format!("spec.metrics[{index}]"), metric.clone());
+        work.fill_queries(&at, &mut metric, &values);
+        work.check_queries(&at, &mut metric);
+    }
+    work.refusals
+}
+
+fn resolved(
+    mut work: Work,
+    analysis: &AnalysisSpec,
+    templates: &[(TemplateKind, String, AnalysisTemplateSpec)],
+    budget: Option<&ErrorBudget>,
+) -> Result<ResolvedAnalysis, Vec<Refusal>> {
     for (index, reference) in analysis.templates.iter().enumerate() {
         work.take_template(index, reference, templates);
     }
@@ -59,6 +95,8 @@ pub fn resolve(
 #[derive(Default)]
 struct Work {
     routed: bool,
+    /// Templates that are not known may exist, and have metrics.
+    lacking: bool,
     metrics: Vec<Metric>,
     refusals: Vec<Refusal>,
 }
@@ -104,6 +142,9 @@ impl Work {
         let at = format!("spec.analysis.templates[{index}]");
         let found = templates.iter().find(|(its_kind, its_name, _)| its_kind == kind && its_name == name);
         let Some((_, _, template)) = found else {
+            if self.lacking {
+                return;
+            }
             return self.refuse(Reason::TemplateMissing, format!("{at}: {kind:?} {name} does not exist"));
         };
         let mut values = BTreeMap::new();
@@ -140,14 +181,18 @@ impl Work {
         if metric.name.is_empty() || metric.name.len() > LONGEST_NAME {
             self.refuse(Reason::InvalidSpec, format!("{at}.name: give a name of 1 to {LONGEST_NAME} characters"));
         }
-        for (field, query) in queries(&mut metric) {
+        self.fill_queries(at, &mut metric, values);
+        self.check_metric(at, &mut metric);
+        self.metrics.push(metric);
+    }
+
+    fn fill_queries(&mut self, at: &str, metric: &mut Metric, values: &BTreeMap<String, String>) {
+        for (field, query) in queries(metric) {
             match fill_arguments(query, values) {
                 Ok(filled) => *query = filled,
                 Err((reason, why)) => self.refuse(reason, format!("{at}.{field}: {why}")),
             }
         }
-        self.check_metric(at, &mut metric);
-        self.metrics.push(metric);
     }
 
     fn check_metric(&mut self, at: &str, metric: &mut Metric) {
@@ -157,6 +202,10 @@ impl Work {
         if let Some(threshold) = &metric.threshold {
             self.check_threshold(at, threshold);
         }
+        self.check_queries(at, metric);
+    }
+
+    fn check_queries(&mut self, at: &str, metric: &mut Metric) {
         let is_selector = metric.ratio.is_some() || metric.latency.is_some();
         let compares = is_selector || metric.gauge.is_some();
         for (field, query) in queries(metric) {
@@ -206,6 +255,10 @@ impl Work {
             self.refuse(Reason::InvalidSpec, format!("spec.analysis: metric {name} is there twice, rename one"));
         }
         let Some(budget) = budget else { return };
+        let is_known = |name: &String| self.metrics.iter().any(|metric| metric.name == *name);
+        if self.lacking && !budget.metric.as_ref().is_some_and(is_known) {
+            return;
+        }
         let mut ratios = self.metrics.iter().filter(|metric| metric.ratio.is_some());
         let message = match &budget.metric {
             Some(name) if ratios.all(|metric| metric.name != *name) => {

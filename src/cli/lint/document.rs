@@ -1,6 +1,6 @@
 //! What the API server or the controller would refuse in one document, in the words of whoever refuses it.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
@@ -13,7 +13,7 @@ use crate::{
         near,
     },
     engine::{Guardrails, metric_refusals},
-    measure::{NoSecrets, Prometheus},
+    measure::{NoSecrets, Prometheus, refused_queries},
     sim::server::schema,
 };
 
@@ -35,14 +35,24 @@ pub fn problems(document: &Value, templates: &Templates) -> Vec<String> {
         let hint = near::hint(name, &fields, "Nothing may stand there").unwrap_or_default();
         format!("{path} is not a field. {hint}")
     }));
-    let said = in_words(kind, document, templates);
-    let is_silent = said.is_empty();
-    found.extend(said);
+    found.extend(in_words(kind, document, templates));
     // The schema's own sentences name no fix: they are for what the code has not said better.
-    if is_silent {
-        found.extend(by_schema(known, document));
-    }
+    let left: Vec<String> =
+        by_schema(known, document).into_iter().filter(|violation| !is_said(violation, &found)).collect();
+    found.extend(left);
+    let mut seen = BTreeSet::new();
+    found.retain(|sentence| seen.insert(sentence.clone()));
     found
+}
+
+/// Whether the path at which the schema is violated is in one of these sentences.
+fn is_said(violation: &str, said: &[String]) -> bool {
+    let path = violation.split(": ").next().unwrap_or_default();
+    let goes_on = |rest: &str| rest.starts_with(|next: char| next.is_alphanumeric() || ".[".contains(next));
+    said.iter().any(|sentence| {
+        let mut places = sentence.match_indices(path);
+        places.any(|(at, _)| !goes_on(&sentence[at + path.len()..]))
+    })
 }
 
 fn by_schema(known: &Value, document: &Value) -> Vec<String> {
@@ -56,9 +66,10 @@ fn by_schema(known: &Value, document: &Value) -> Vec<String> {
 fn in_words(kind: &str, document: &Value, templates: &Templates) -> Vec<String> {
     match kind {
         "Rollout" => checked(document, templates).err().unwrap_or_default(),
-        "AnalysisTemplate" | "ClusterAnalysisTemplate" => {
-            spec(document, |spec: &AnalysisTemplateSpec| sentences(metric_refusals("spec.metrics", &spec.metrics)))
-        }
+        "AnalysisTemplate" | "ClusterAnalysisTemplate" => spec(document, |spec: &AnalysisTemplateSpec| {
+            let refusals = metric_refusals("spec.metrics", &spec.metrics);
+            sentences(refusals.into_iter().chain(refused_queries(spec)).collect())
+        }),
         "MetricsProvider" => spec(document, |spec: &MetricsProviderSpec| {
             Prometheus::new("", spec, Arc::new(NoSecrets)).err().map(|error| error.to_string()).into_iter().collect()
         }),

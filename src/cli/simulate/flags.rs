@@ -40,7 +40,7 @@ pub struct SimulateArguments {
     #[arg(long, value_name = "DURATION", value_parser = longer_than_nothing)]
     pub prometheus_down: Option<Span>,
     /// A person aborts the run this long after the release
-    #[arg(long, value_name = "DURATION")]
+    #[arg(long, value_name = "DURATION", value_parser = longer_than_nothing)]
     pub abort_at: Option<Span>,
     /// Gates are approved, a minute after the rest of their step is done
     #[arg(long)]

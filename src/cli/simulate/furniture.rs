@@ -48,13 +48,17 @@ pub fn trial(
     given: &SimulateArguments,
     manifest: &Manifest,
     written: &Written,
+    namespace: Option<&str>,
 ) -> Result<(Trial, Vec<String>), String> {
     let steps = written.valid.steps.len();
     if given.from_step as usize > steps {
         return Err(format!("--from-step is {}, and it has {steps} steps: name one of them", given.from_step));
     }
-    let namespace = written.namespace.clone().unwrap_or_else(|| NAMESPACE.to_owned());
-    let mut furniture = Furniture { manifest, written, namespace, documents: Vec::new(), assumed: Vec::new() };
+    let chosen = written.namespace.as_deref().or(namespace).unwrap_or(NAMESPACE).to_owned();
+    let mut furniture = Furniture { manifest, written, namespace: chosen, documents: Vec::new(), assumed: Vec::new() };
+    if written.namespace.is_none() && namespace.is_some() {
+        furniture.assumed.push(format!("namespace {} (--namespace)", furniture.namespace));
+    }
     let rate = furniture.rate(given);
     furniture.assumed.push(format!("{} % of stable's bad", 100.0 * given.error_ratio));
     let template = furniture.workload();

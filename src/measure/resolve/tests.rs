@@ -134,6 +134,35 @@ fn without_a_route_a_service_tells_no_arm_from_the_other() {
     }
 }
 
+#[test]
+fn a_template_by_itself_is_asked_for_its_queries_only() {
+    let refused = |text: &str| {
+        let template: AnalysisTemplateSpec = serde_yaml_ng::from_str(text).unwrap();
+        refused_queries(&template).into_iter().map(|refusal| refusal.message).collect::<Vec<_>>()
+    };
+    assert_eq!(refused(GOLDEN), Vec::<String>::new());
+    let said = refused(
+        r#"
+args: [{name: code}]
+metrics:
+- {name: a, ratio: {bad: 'a{r="{{ revison }}"}', total: 'a{c="{{ args.code }}",r="{{ revision }}"}'}}
+- {name: b, gauge: {query: 'sum(a{r="{{ revision }}"}'}}
+- {name: c, threshold: {query: 'a{c="{{ args.colour }}"}', success: good}}
+- {name: d}
+- {name: e, latency: {histogram: 'a_bucket{c="{{ args.code }}"}'}}
+"#,
+    );
+    for (at, what) in [
+        ("spec.metrics[0].ratio.bad: ", "placeholder {{ revison }}"),
+        ("spec.metrics[1].gauge.query: ", "failed to parse"),
+        ("spec.metrics[2].threshold.query: ", "argument colour has no value"),
+        ("spec.metrics[4].latency.histogram: ", "both arms select the same series"),
+    ] {
+        assert!(said.iter().any(|said| said.starts_with(at) && said.contains(what)), "{at}{what} not in {said:#?}");
+    }
+    assert!(said.iter().all(|said| !said.contains("give exactly one") && !said.contains("good")), "{said:#?}");
+}
+
 /// A label, and the prefix of its value.
 type Rule = Option<(&'static str, Option<&'static str>)>;
 
