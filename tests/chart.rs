@@ -148,10 +148,14 @@ fn values_are_those_of_the_schema_and_of_the_readme() {
 }
 
 #[test]
-fn every_object_of_the_schema_is_closed() {
+fn every_object_of_the_schema_is_closed_and_has_all_its_values() {
     fn walk(path: &str, schema: &Value) {
         let Some(fields) = schema["properties"].as_object() else { return };
         assert_eq!(schema["additionalProperties"], false, "{path}");
+        let required = schema["required"].as_array().unwrap_or_else(|| panic!("{path} requires nothing"));
+        // Helm takes a value out that is null; `global` is its own.
+        let keys = fields.keys().filter(|key| *key != "global");
+        assert!(keys.clone().all(|key| required.contains(&Value::from(key.as_str()))), "{path}: {required:?}");
         fields.iter().for_each(|(key, field)| walk(&format!("{path}.{key}"), field));
     }
     walk("", &serde_json::from_str(&text("values.schema.json")).unwrap());
