@@ -268,6 +268,17 @@ fn releases_differ_from_the_default_one_as_recorded() {
     }
 }
 
+/// The address is put in by the kubelet, from the pod's own environment.
+#[test]
+fn a_pod_that_listens_on_its_own_address_knows_it() {
+    for (address, is_there) in [("$(POD_IP)", true), ("[::]", false), ("127.0.0.1", false)] {
+        let release = documents(&template(&["--set", &format!("listenAddress={address}")]));
+        let pod = &release["Deployment tidegate-system tidegate"];
+        assert!(pod.contains(&format!("- --listen={address}:8080\n")), "{pod}");
+        assert_eq!(pod.contains("fieldRef: {fieldPath: status.podIP}"), is_there, "{pod}");
+    }
+}
+
 #[test]
 fn wrong_values_are_refused_with_a_sentence() {
     for (set, words) in [
@@ -278,6 +289,10 @@ fn wrong_values_are_refused_with_a_sentence() {
         ("watchNamespace=Shop", "watchNamespace"),
         ("image.digest=latest", "image/digest"),
         ("log.format=yaml", "log/format"),
+        ("log.level=warning", "log/level"),
+        ("log.level=info\\,kube=wran", "log/level"),
+        ("listenAddress=localhost", "listenAddress"),
+        ("listenAddress=0.0.0.0:9090", "listenAddress"),
         ("admission.author=sometimes", "admission/author"),
         ("admission.actions=false,admission.excludedApprovers={flux}", "admission.excludedApprovers: tidegate-actions"),
         ("notifications.receivers[0].name=audit", "audit needs its address, by url or by urlSecret"),
