@@ -117,6 +117,19 @@ fn reasons_in_alerts_are_reasons() {
     }
 }
 
+/// What ends by a person, a clock or the service itself wakes nobody.
+#[test]
+fn nobody_is_woken_by_a_wait_that_is_wanted() {
+    let alerts = yaml("files/alerts.yaml");
+    let rules = alerts["groups"][0]["rules"].as_array().unwrap();
+    let stuck = rules.iter().find(|rule| rule["alert"] == "TidegateRunStuck").unwrap();
+    let left_out: Vec<&str> = stuck["expr"].as_str().unwrap().split('"').nth(1).unwrap().split('|').collect();
+    for reason in [Reason::Paused, Reason::AwaitingApproval, Reason::Frozen, Reason::BudgetBurning] {
+        assert!(left_out.contains(&reason.word()), "{reason:?}: {left_out:?}");
+    }
+    assert!(!left_out.contains(&Reason::AbortIncomplete.word()));
+}
+
 /// Leaves of values and of their schema, as the README names them.
 fn leaves(prefix: &str, value: &Value, below: &dyn Fn(&Value) -> Option<Value>, into: &mut BTreeSet<String>) {
     for (key, value) in below(value).as_ref().and_then(Value::as_object).into_iter().flatten() {
@@ -148,10 +161,14 @@ fn values_are_those_of_the_schema_and_of_the_readme() {
 }
 
 #[test]
-fn every_object_of_the_schema_is_closed() {
+fn every_object_of_the_schema_is_closed_and_has_all_its_values() {
     fn walk(path: &str, schema: &Value) {
         let Some(fields) = schema["properties"].as_object() else { return };
         assert_eq!(schema["additionalProperties"], false, "{path}");
+        let required = schema["required"].as_array().unwrap_or_else(|| panic!("{path} requires nothing"));
+        // Helm takes a value out that is null; `global` is its own.
+        let keys = fields.keys().filter(|key| *key != "global");
+        assert!(keys.clone().all(|key| required.contains(&Value::from(key.as_str()))), "{path}: {required:?}");
         fields.iter().for_each(|(key, field)| walk(&format!("{path}.{key}"), field));
     }
     walk("", &serde_json::from_str(&text("values.schema.json")).unwrap());

@@ -52,6 +52,13 @@ fn wrong_arguments_exit_with_2_and_say_what_there_is() {
         (&["abort", "checkout", "--timeout", "soon"], "not a duration"),
         (&["verdict", "-", "--beta", "5"], "'5' for '--beta <BETA>': must be a number between 0 and 1"),
         (&["verdict", "-", "--pass-margin", "1.5"], "--pass-margin <RATIO,ABS>"),
+        (
+            &["controller", "--log-level", "warning"],
+            "\"warning\" is no level: write off, error, warn, info, debug or trace",
+        ),
+        (&["controller", "--log-level", "info,inof"], "\"inof\" is no level"),
+        (&["controller", "--log-level", ""], "\"\" is no level"),
+        (&["controller", "--log-level", "info,kube=wran"], "a filter such as info,kube=warn"),
     ] {
         let output = run(arguments);
         assert_eq!(output.status.code(), Some(2), "{arguments:?}");

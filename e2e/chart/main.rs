@@ -111,7 +111,7 @@ fn the_plain_manifests_are_the_default_release() {
         "# Generated from charts/tidegate: make generate. Before it: kubectl apply --server-side -f crds/\n\
          apiVersion: v1\nkind: Namespace\nmetadata:\n  name: {NAMESPACE}\n  labels:\n    pod-security.kubernetes.io/enforce: restricted\n"
     );
-    for document in in_order(&template(&["--set", "crds.install=false", "--no-hooks"])) {
+    for document in in_order(&template(&["--set", "crds.install=false,uninstall.force=true"])) {
         text.push_str(&format!("---\n{document}"));
     }
     compare(root().join("deploy/tidegate.yaml"), &text);
@@ -178,6 +178,67 @@ fn the_file_of_receivers_is_one_that_the_controller_takes() {
     assert!(arguments.contains(&format!("--notifications-file={folder}/receivers.yaml")), "{arguments}");
 }
 
+/// A name of a Job, and what is a label's value, has 63 characters.
+#[test]
+fn a_release_with_the_longest_name_has_names_that_fit() {
+    let release = "a".repeat(53);
+    let output = helm(&["template", &release, "charts/tidegate", "--namespace", NAMESPACE]);
+    assert!(output.status.success(), "{}", errors(&output));
+    let release = documents(std::str::from_utf8(&output.stdout).expect("UTF-8"));
+    let mut kinds = Vec::new();
+    for (title, document) in &release {
+        let parsed: serde_json::Value = serde_yaml_ng::from_str(document).expect("YAML");
+        let name = parsed["metadata"]["name"].as_str().expect("a name");
+        let is_short = ["Job", "Deployment", "Service"].iter().any(|kind| parsed["kind"] == *kind);
+        assert!(!is_short || name.len() <= 63, "{title}");
+        kinds.push(parsed["kind"].as_str().expect("a kind").to_owned());
+        for labels in ["/metadata/labels", "/spec/template/metadata/labels"] {
+            for (key, value) in parsed.pointer(labels).and_then(|it| it.as_object()).into_iter().flatten() {
+                assert!(value.as_str().is_some_and(|value| value.len() <= 63), "{title} {key}");
+            }
+        }
+    }
+    assert!(kinds.iter().any(|kind| kind == "Job"), "{kinds:?}");
+}
+
+/// Where its namespace denies everything else, too.
+#[test]
+fn the_check_before_an_uninstallation_reaches_the_api_server_and_names() {
+    let release = documents(&template(&[]));
+    let parsed = |title: &str| -> serde_json::Value { serde_yaml_ng::from_str(&release[title]).expect("YAML") };
+    let policy = parsed("NetworkPolicy tidegate-system tidegate-uninstall-check")["spec"].clone();
+    let pod = parsed("Job tidegate-system tidegate-uninstall-check")["spec"]["template"]["metadata"].clone();
+    assert_eq!(policy["podSelector"]["matchLabels"], pod["labels"]);
+    let controllers = parsed("NetworkPolicy tidegate-system tidegate")["spec"]["egress"].clone();
+    assert_eq!(policy["egress"].as_array().expect("rules").as_slice(), &controllers.as_array().expect("rules")[..2]);
+    assert_eq!(policy["ingress"], serde_json::json!([]));
+}
+
+/// Their rights are asked for by the policy on actions alone.
+#[test]
+fn without_the_policy_on_actions_no_role_of_the_cluster_may_create_one() {
+    for (set, is_added) in
+        [("admission.actions=true", true), ("admission.actions=false", false), ("admission.enabled=false", false)]
+    {
+        let release = documents(&template(&["--set", set]));
+        let role = &release["ClusterRole  tidegate-operator"];
+        assert_eq!(role.contains("aggregate-to-edit: \"true\""), is_added, "{set}");
+        for (title, role) in release.iter().filter(|(title, _)| title.starts_with("ClusterRole  tidegate-")) {
+            let may_create = role.contains("resources: [rolloutactions]");
+            assert!(is_added || !may_create || !role.contains("aggregate-to-"), "{set} {title}");
+        }
+        let output = helm(&["install", "tidegate", "charts/tidegate", "--dry-run=client", "--set", set]);
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert_eq!(
+            said.contains("may approve until you bind tidegate-approver"),
+            is_added,
+            "{said}{}",
+            errors(&output)
+        );
+        assert_eq!(said.contains("has no policy on RolloutActions"), !is_added, "{said}");
+    }
+}
+
 /// A golden file has what a release with these values has besides the default one, and what it lacks.
 #[test]
 fn releases_differ_from_the_default_one_as_recorded() {
@@ -207,6 +268,17 @@ fn releases_differ_from_the_default_one_as_recorded() {
     }
 }
 
+/// The address is put in by the kubelet, from the pod's own environment.
+#[test]
+fn a_pod_that_listens_on_its_own_address_knows_it() {
+    for (address, is_there) in [("$(POD_IP)", true), ("[::]", false), ("127.0.0.1", false)] {
+        let release = documents(&template(&["--set", &format!("listenAddress={address}")]));
+        let pod = &release["Deployment tidegate-system tidegate"];
+        assert!(pod.contains(&format!("- --listen={address}:8080\n")), "{pod}");
+        assert_eq!(pod.contains("fieldRef: {fieldPath: status.podIP}"), is_there, "{pod}");
+    }
+}
+
 #[test]
 fn wrong_values_are_refused_with_a_sentence() {
     for (set, words) in [
@@ -217,6 +289,10 @@ fn wrong_values_are_refused_with_a_sentence() {
         ("watchNamespace=Shop", "watchNamespace"),
         ("image.digest=latest", "image/digest"),
         ("log.format=yaml", "log/format"),
+        ("log.level=warning", "log/level"),
+        ("log.level=info\\,kube=wran", "log/level"),
+        ("listenAddress=localhost", "listenAddress"),
+        ("listenAddress=0.0.0.0:9090", "listenAddress"),
         ("admission.author=sometimes", "admission/author"),
         ("admission.actions=false,admission.excludedApprovers={flux}", "admission.excludedApprovers: tidegate-actions"),
         ("notifications.receivers[0].name=audit", "audit needs its address, by url or by urlSecret"),
@@ -230,6 +306,30 @@ fn wrong_values_are_refused_with_a_sentence() {
     ] {
         let output = helm(&["template", "tidegate", "charts/tidegate", "--set", set]);
         assert!(!output.status.success() && errors(&output).contains(words), "{set}: {}", errors(&output));
+    }
+}
+
+/// Helm takes out what is null: without its default a template would leave a limit out.
+#[test]
+fn a_value_that_is_null_is_refused_by_its_name() {
+    fn paths(prefix: &str, value: &serde_json::Value, into: &mut Vec<String>) {
+        for (key, value) in value.as_object().into_iter().flatten() {
+            let path = if prefix.is_empty() { key.clone() } else { format!("{prefix}.{key}") };
+            // Below these every key is the user's to take away.
+            if !["resources", "dashboard.labels"].contains(&path.as_str()) {
+                paths(&path, value, into);
+            }
+            into.push(path);
+        }
+    }
+    let values = fs::read_to_string(root().join("charts/tidegate/values.yaml")).expect("values");
+    let mut all = Vec::new();
+    paths("", &serde_yaml_ng::from_str(&values).expect("YAML"), &mut all);
+    assert!(all.len() > 50, "{all:?}");
+    for path in all {
+        let output = helm(&["template", "tidegate", "charts/tidegate", "--set", &format!("{path}=null")]);
+        let words = format!("missing property '{}'", path.rsplit('.').next().unwrap_or_default());
+        assert!(!output.status.success() && errors(&output).contains(&words), "{path}: {}", errors(&output));
     }
 }
 

@@ -1,7 +1,7 @@
 //! Who may ask what: every way to a privilege is a row, with who refuses it. The API server's admission policies and RBAC
 //! decide, from the manifests that users install; what is left for the controller is what it alone knows: runs and steps.
 
-use kube::api::{DynamicObject, Patch, PatchParams, PostParams};
+use kube::api::{DeleteParams, DynamicObject, Patch, PatchParams, PostParams};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tidegate::{
@@ -161,6 +161,10 @@ async fn nobody_writes_a_record(space: &Space, run: &str, done: &str) {
                 "a Rollout's status",
                 rollouts.patch_status("app", &params, &merge(json!({"status": {"phase": "Healthy"}}))).await.err(),
             ),
+            ("that a run is gone", {
+                let dry = DeleteParams { dry_run: true, ..DeleteParams::default() };
+                runs.delete(run, &dry).await.err()
+            }),
             ("a run", {
                 let mut copy = space.get(RUN, run).await.expect("the run");
                 copy["metadata"] = json!({"name": "app-forged-1"});
@@ -173,6 +177,7 @@ async fn nobody_writes_a_record(space: &Space, run: &str, done: &str) {
             let error = error.unwrap_or_else(|| panic!("{user} wrote {what}")).to_string();
             let by = [
                 "only the controller, system:serviceaccount:tidegate-system:tidegate, writes",
+                "only the controller, system:serviceaccount:tidegate-system:tidegate, deletes",
                 "is forbidden: User",
                 "cannot be changed",
             ];

@@ -20,7 +20,10 @@ use prometheus_client::{
 };
 
 use super::Key;
-use crate::api::{ActionOutcome, Percent, Phase, Reason};
+use crate::{
+    api::{ActionOutcome, Percent, Phase, Reason},
+    engine::LAWS,
+};
 
 type Labels = Vec<(&'static str, String)>;
 type Seconds = Gauge<f64, AtomicU64>;
@@ -76,6 +79,7 @@ impl Default for Metrics {
             leader: Gauge::default(),
         };
         metrics.register();
+        metrics.begin_at_zero();
         metrics
     }
 }
@@ -105,6 +109,23 @@ impl Metrics {
         registry.register("leader", "1 if this process leads, and so writes", leader.clone());
     }
 
+    /// What an alert counts is there before its first time: to a counter that begins at 1, `increase` sees no increase.
+    fn begin_at_zero(&self) {
+        for law in LAWS {
+            drop(self.laws_broken.get_or_create(&law_labels(law)));
+        }
+        for outcome in [ActionOutcome::Accepted, ActionOutcome::Refused] {
+            drop(self.actions.get_or_create(&outcome_labels(outcome)));
+        }
+    }
+
+    /// A receiver that notifications are sent to: its counters begin at 0, too.
+    pub fn receiver(&self, receiver: &str) {
+        for result in ["ok", "failed", "lost"] {
+            drop(self.notifications.get_or_create(&notification_labels(receiver, result)));
+        }
+    }
+
     /// The text that a Prometheus server reads.
     pub fn text(&self) -> String {
         let mut text = String::new();
@@ -129,7 +150,7 @@ impl Metrics {
     }
 
     pub fn law_broken(&self, law: &str) {
-        self.laws_broken.get_or_create(&vec![("law", law.into())]).inc();
+        self.laws_broken.get_or_create(&law_labels(law)).inc();
     }
 
     pub fn transition(&self, reason: Reason) {
@@ -137,7 +158,7 @@ impl Metrics {
     }
 
     pub fn action(&self, outcome: ActionOutcome) {
-        self.actions.get_or_create(&vec![("outcome", format!("{outcome:?}"))]).inc();
+        self.actions.get_or_create(&outcome_labels(outcome)).inc();
     }
 
     pub fn event_dropped(&self) {
@@ -146,8 +167,7 @@ impl Metrics {
 
     /// `result` is ok, failed (a try) or lost (given up).
     pub fn notification(&self, receiver: &str, result: &'static str) {
-        let labels = vec![("receiver", receiver.into()), ("result", result.into())];
-        self.notifications.get_or_create(&labels).inc();
+        self.notifications.get_or_create(&notification_labels(receiver, result)).inc();
     }
 
     pub fn watch_error(&self, kind: &str) {
@@ -210,6 +230,18 @@ fn hold_labels(key: &Key, reason: Reason) -> Labels {
     labels
 }
 
+fn law_labels(law: &str) -> Labels {
+    vec![("law", law.into())]
+}
+
+fn outcome_labels(outcome: ActionOutcome) -> Labels {
+    vec![("outcome", format!("{outcome:?}"))]
+}
+
+fn notification_labels(receiver: &str, result: &str) -> Labels {
+    vec![("receiver", receiver.into()), ("result", result.into())]
+}
+
 fn phase_labels(phase: Phase) -> Labels {
     vec![("phase", format!("{phase:?}"))]
 }
@@ -231,5 +263,23 @@ mod tests {
         assert!(text.contains("reason=\"AwaitingApproval\"} 3"), "{text}");
         metrics.forget(&key);
         assert!(!metrics.text().contains("checkout"));
+    }
+
+    #[test]
+    fn what_alerts_count_is_there_before_it_happens() {
+        let metrics = Metrics::default();
+        metrics.receiver("audit");
+        let text = metrics.text();
+        let strings = include_str!("../engine/laws.rs").split('"').filter_map(|text| text.strip_prefix('S'));
+        let mut laws = strings.filter(|text| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()));
+        assert!(laws.clone().count() > LAWS.len());
+        assert!(laws.all(|law| text.contains(&format!("tidegate_laws_broken_total{{law=\"S{law}\"}} 0"))), "{text}");
+        for series in [
+            "tidegate_actions_total{outcome=\"Accepted\"} 0",
+            "tidegate_actions_total{outcome=\"Refused\"} 0",
+            "tidegate_notifications_total{receiver=\"audit\",result=\"lost\"} 0",
+        ] {
+            assert!(text.contains(series), "{series}: {text}");
+        }
     }
 }

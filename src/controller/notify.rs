@@ -77,6 +77,7 @@ impl Notifications {
         let progress = Progress::default();
         let mut queues = Vec::new();
         for (place, receiver) in receivers.into_iter().enumerate() {
+            metrics.receiver(&receiver.name);
             let (sender, waiting) = mpsc::channel(WAITING_LIMIT);
             let known = progress.clone();
             let done = move |parcel: &Parcel| finished(&known, place, parcel);

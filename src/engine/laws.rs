@@ -12,6 +12,9 @@ use crate::{
     stats::Judgement,
 };
 
+/// The numbers of all of them.
+pub const LAWS: [&str; 13] = ["S1", "S2", "S3", "S4", "S5", "S6", "S7", "S9", "S11", "S13", "S14", "S15", "S17"];
+
 /// A law that a decision would break.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Broken {

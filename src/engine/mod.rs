@@ -38,7 +38,7 @@ pub use burning::BurnView;
 pub use decide::decide;
 pub use decision::*;
 pub use guardrails::{FreezeView, Guardrails};
-pub use laws::{Broken, laws};
+pub use laws::{Broken, LAWS, laws};
 pub use objections::objections;
 pub use prepare::SETTLE_MILLIS;
 pub use record::{MAX_EVIDENCE_BYTES, weight_total};

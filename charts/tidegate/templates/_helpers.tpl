@@ -1,8 +1,9 @@
+{{/* At most 47 characters: with -uninstall-check a name is a Job's, which has 63. */}}
 {{- define "tidegate.fullname" -}}
 {{- if contains .Chart.Name .Release.Name -}}
-{{- .Release.Name | trunc 50 | trimSuffix "-" -}}
+{{- .Release.Name | trunc 47 | trimSuffix "-" -}}
 {{- else -}}
-{{- printf "%s-%s" .Release.Name .Chart.Name | trunc 50 | trimSuffix "-" -}}
+{{- printf "%s-%s" .Release.Name .Chart.Name | trunc 47 | trimSuffix "-" -}}
 {{- end -}}
 {{- end -}}
 
@@ -63,4 +64,9 @@ tolerations:
 imagePullSecrets:
   {{- toYaml . | nindent 0 }}
 {{- end }}
+{{- end -}}
+
+{{/* Whether the release has the policy on RolloutActions, without which their rights are asked by nobody; else empty. */}}
+{{- define "tidegate.actionsPolicy" -}}
+{{- if and .Values.admission.enabled .Values.admission.actions -}}true{{- end -}}
 {{- end -}}

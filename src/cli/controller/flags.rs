@@ -3,6 +3,9 @@
 use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Args, ValueEnum};
+use tracing_subscriber::EnvFilter;
+
+const LEVELS: &str = "off, error, warn, info, debug or trace";
 
 #[derive(Debug, Args)]
 pub struct ControllerArguments {
@@ -25,8 +28,9 @@ pub struct ControllerArguments {
     /// Form of the log
     #[arg(long, value_enum, default_value_t)]
     pub log_format: LogFormat,
-    /// What is logged: error, warn, info, debug or trace, or a filter such as info,kube=warn
-    #[arg(long, env = "TIDEGATE_LOG", hide_env_values = true, default_value = "info")]
+    /// What is logged: off, error, warn, info, debug or trace, or a filter such as info,kube=warn
+    #[arg(long, env = "TIDEGATE_LOG", hide_env_values = true, default_value = "info",
+          value_parser = log_filter)]
     pub log_level: String,
 }
 
@@ -35,4 +39,21 @@ pub enum LogFormat {
     #[default]
     Text,
     Json,
+}
+
+/// A word by itself would be taken for the name of a part of the program, and `warning` would turn everything else off.
+fn log_filter(text: &str) -> Result<String, String> {
+    for part in text.split(',').map(str::trim) {
+        let is_word = part.chars().all(|char| char.is_alphanumeric() || ['_', '-', ':'].contains(&char));
+        let is_level = LEVELS.replace(" or", ",").split(", ").any(|level| part.eq_ignore_ascii_case(level));
+        if is_word && !is_level {
+            return Err(format!(
+                "{part:?} is no level: write {LEVELS}, or a part of the program with one, as in kube=warn"
+            ));
+        }
+    }
+    match EnvFilter::try_new(text) {
+        Ok(_) => Ok(text.to_owned()),
+        Err(error) => Err(format!("{error}: write {LEVELS}, or a filter such as info,kube=warn")),
+    }
 }
