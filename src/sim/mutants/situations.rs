@@ -27,8 +27,15 @@ fn of(name: &'static str, shop: &Shop, deeds: Vec<(u64, Deed)>) -> (&'static str
     (name, Schedule { seed: 1, shop: shop.clone(), habits, deeds, crashes, heals: false })
 }
 
-/// The stories, then more.
+/// The stories, then more of one controller, then of two.
 pub fn situations() -> Vec<(&'static str, Schedule)> {
+    let long = Shop { steps: vec![(10, 10), (50, 10)], soak_seconds: 2, drain_seconds: 2, ..Shop::default() };
+    let mut all = of_one_controller();
+    all.extend((0..MOMENTS).map(|index| stopped(&long, 3_000 + 751 * index)));
+    all
+}
+
+fn of_one_controller() -> Vec<(&'static str, Schedule)> {
     let brief = Shop { steps: vec![(10, 1), (50, 1)], soak_seconds: 2, drain_seconds: 2, ..Shop::default() };
     let long = Shop { steps: vec![(10, 10), (50, 10)], deadline_seconds: 20, ..brief.clone() };
     let judged = Shop { judged: true, requests_per_second: 200.0, ..brief.clone() };
@@ -96,7 +103,6 @@ pub fn situations() -> Vec<(&'static str, Schedule)> {
             ],
         ),
     ]);
-    all.extend((0..MOMENTS).map(|index| stopped(&long, 3_000 + 751 * index)));
     all
 }
 
