@@ -130,8 +130,8 @@ image: ## The image tidegate:VERSION, by Docker or Podman
 
 # The standard library for musl comes with the target: rustup target add $(MUSL), and a C compiler for it: apt-get install musl-tools.
 musl: ## The static binary that the image holds, and its size
-	@if [ ! -d "$$(rustc --print sysroot)/lib/rustlib/$(MUSL)" ]; then \
-		echo "make musl: the Rust target $(MUSL) is not installed, so the static build is not checked here: rustup target add $(MUSL)"; \
+	@if [ ! -d "$$(rustc --print sysroot)/lib/rustlib/$(MUSL)" ] || ! command -v musl-gcc >/dev/null; then \
+		echo "make musl: the static build is not checked here, it needs: rustup target add $(MUSL); apt-get install musl-tools"; \
 	else \
 		$(CARGO) build --locked --profile dist --bin tidegate --target $(MUSL) && \
 		binary=$${CARGO_TARGET_DIR:-target}/$(MUSL)/dist/tidegate && \

@@ -50,6 +50,9 @@ pub fn is_lapse(lapse: Lapse) -> bool {
 }
 
 impl Mutant {
+    /// Nothing is broken, and what the laws withhold is noted all the same.
+    pub const NONE: Self = Self { row: 0, what: "nothing", bug: Bug::Pass(Mutation::NONE) };
+
     const fn seeing(row: usize, what: &'static str, world: fn(&mut World)) -> Self {
         Self { row, what, bug: Bug::Pass(Mutation { world, ..Mutation::NONE }) }
     }

@@ -256,7 +256,16 @@ fn service(name: &str) -> Value {
 }
 
 fn route(services: &[&str]) -> Value {
-    let rules: Vec<Value> = services.iter().map(|name| json!({"backendRefs": [{"name": name, "port": 80}]})).collect();
+    // A rule is told from another by its matches; of a backend Tidegate knows less than what stands there.
+    let rule = |name: &&str| {
+        let filter = json!({"type": "RequestHeaderModifier", "requestHeaderModifier": {"set": [{"name": "x-shop", "value": name}]}});
+        let mut rule = json!({"backendRefs": [{"name": name, "port": 80, "filters": [filter]}]});
+        if services.len() > 1 {
+            rule["matches"] = json!([{"path": {"type": "PathPrefix", "value": format!("/{name}")}}]);
+        }
+        rule
+    };
+    let rules: Vec<Value> = services.iter().map(rule).collect();
     json!({
         "apiVersion": "gateway.networking.k8s.io/v1",
         "kind": "HTTPRoute",

@@ -24,6 +24,8 @@ const LEAST_BAD: f64 = 10.0;
 
 /// Fewer requests of stable say nothing of its present ratio.
 const ENOUGH_TO_TELL: f64 = 20.0;
+/// Bad requests below which nothing is an incident: a quiet service has a bad minute after one of them.
+const LEAST_BAD_OF_BOTH: f64 = 5.0;
 /// Stable is degraded from this speed on, and from this multiple of its usual ratio.
 const DEGRADED_BURN: f64 = 2.0;
 const DEGRADED_RISE: f64 = 3.0;
@@ -92,14 +94,14 @@ impl BudgetFold {
         self.before.is_none() && self.control.total == 0.0
     }
 
-    /// Stable's bad ratio over its last windows of so many seconds; None: it had too few requests to tell.
+    /// Stable's bad ratio over its last windows of so many seconds; None: it had too few requests, or too few bad ones, to tell.
     fn recent_ratio(&self, seconds: i64) -> Option<f64> {
         let last = self.recent.back()?.0;
         let mut sum = Counts::default();
         for (_, counts) in self.recent.iter().filter(|(end, _)| *end > last - seconds) {
             sum += *counts;
         }
-        (sum.total >= ENOUGH_TO_TELL).then(|| sum.bad / sum.total)
+        (sum.total >= ENOUGH_TO_TELL && sum.bad >= LEAST_BAD_OF_BOTH).then(|| sum.bad / sum.total)
     }
 
     /// Stable itself is bad: it burns its budget at twice the speed or more, over one minute and over five, and three times
@@ -231,6 +233,16 @@ mod tests {
     fn terms(objective: &str, max_spend: &str, expected: u64) -> BudgetTerms {
         let (objective, max_spend) = (objective.parse().unwrap(), Some(max_spend.parse().unwrap()));
         BudgetTerms::new(&ErrorBudget { objective, max_spend, ..ErrorBudget::default() }, expected, false)
+    }
+
+    #[test]
+    fn few_bad_requests_of_a_quiet_service_are_no_incident_of_both() {
+        let objective = || Some("99.9".parse().unwrap());
+        let of = |bad: f64| folded(&[&[(0.0, 12.0, 0.0, 12.0); 12][..], &[(0.0, 12.0, bad, 12.0)]].concat());
+        for bad in [1.0, 4.0] {
+            assert_eq!(of(bad).shared_degradation(objective()), None, "{bad}");
+        }
+        assert_eq!(of(5.0).shared_degradation(objective()).map(|seen| seen.ratio), Some(5.0 / 144.0));
     }
 
     const VECTOR: [(f64, f64, f64, f64); 10] = [

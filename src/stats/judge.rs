@@ -228,8 +228,9 @@ fn shared_degradation(evidence: &Evidence) -> Option<Verdict> {
     let Degradation { ratio, burn, usual, assumed } = evidence.degradation?;
     let objective =
         assumed.map_or_else(|| "the objective".to_owned(), |assumed| format!("an objective of {assumed} %"));
+    let whose = if evidence.has_baseline { "the baseline's" } else { "stable's own" };
     let message = format!(
-        "{} % of stable's own requests were bad in the last minute ({burn:.1} times what {objective} allows; {} % before the \
+        "{} % of {whose} requests were bad in the last minute ({burn:.1} times what {objective} allows; {} % before the \
          run): the revision is not blamed",
         percent(ratio),
         percent(usual)

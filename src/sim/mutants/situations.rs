@@ -3,12 +3,15 @@
 use crate::{
     api::ActionType,
     sim::{
-        Deed, Habits,
+        Candidates, Deed, Delay, Habits, LeaderDeed,
         scenario::{IMAGES, NEIGHBOUR, ROLLOUT_NAME, Shop},
         schedule::Schedule,
         story::Story,
     },
 };
+
+/// Moments of a release at which its leader is stopped.
+const MOMENTS: u64 = 12;
 
 fn deploy() -> Deed {
     Deed::Deploy { rollout: ROLLOUT_NAME.into(), image: IMAGES[1].into() }
@@ -24,8 +27,15 @@ fn of(name: &'static str, shop: &Shop, deeds: Vec<(u64, Deed)>) -> (&'static str
     (name, Schedule { seed: 1, shop: shop.clone(), habits, deeds, crashes, heals: false })
 }
 
-/// The stories, then more.
+/// The stories, then more of one controller, then of two.
 pub fn situations() -> Vec<(&'static str, Schedule)> {
+    let long = Shop { steps: vec![(10, 10), (50, 10)], soak_seconds: 2, drain_seconds: 2, ..Shop::default() };
+    let mut all = of_one_controller();
+    all.extend((0..MOMENTS).map(|index| stopped(&long, 3_000 + 751 * index)));
+    all
+}
+
+fn of_one_controller() -> Vec<(&'static str, Schedule)> {
     let brief = Shop { steps: vec![(10, 1), (50, 1)], soak_seconds: 2, drain_seconds: 2, ..Shop::default() };
     let long = Shop { steps: vec![(10, 10), (50, 10)], deadline_seconds: 20, ..brief.clone() };
     let judged = Shop { judged: true, requests_per_second: 200.0, ..brief.clone() };
@@ -58,7 +68,7 @@ pub fn situations() -> Vec<(&'static str, Schedule)> {
         of(
             "the metrics server is away for a while",
             &judged,
-            vec![(1, deploy()), (8, Deed::Prometheus { away: true }), (60, Deed::Prometheus { away: false })],
+            vec![(1, deploy()), (30, Deed::Prometheus { away: true }), (400, Deed::Prometheus { away: false })],
         ),
         of(
             "the metrics server warns of parts while a bad version is out",
@@ -94,4 +104,14 @@ pub fn situations() -> Vec<(&'static str, Schedule)> {
         ),
     ]);
     all
+}
+
+/// The leader of two is stopped for longer than its lease lasts, this long after the release. Requests are slow, so that some
+/// stops fall between a read and the write that follows from it.
+fn stopped(shop: &Shop, millis: u64) -> (&'static str, Schedule) {
+    let (name, mut schedule) = of("the leader is stopped for a minute", shop, vec![(0, deploy())]);
+    schedule.habits.candidates = Candidates { count: 2, skewed: false };
+    schedule.habits.request = Delay::of(50, 150);
+    schedule.deeds.push((millis, Deed::Leader(LeaderDeed::Pause { millis: 60_000 })));
+    (name, schedule)
 }

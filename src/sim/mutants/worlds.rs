@@ -112,9 +112,6 @@ pub(super) fn promoted_goes_back(world: &mut World) {
 }
 
 fn stable_in_services(world: &mut World, count: impl Fn(u32) -> u32) {
-    if phase(world) != Some(RunPhase::Aborting) {
-        return;
-    }
     let Some(stable) = open(world).map(|run| run.spec.stable.clone()) else { return };
     for state in services(world) {
         let seen = state.ready.get(&stable).copied().unwrap_or(0);
