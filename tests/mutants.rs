@@ -80,9 +80,6 @@ fn by_schedule(mutant: &Mutant) -> Option<Catch> {
             if before.is_none() && !is_its_own() {
                 before = withheld;
             }
-            if std::env::var("SHOW").is_ok() && withheld.is_some() {
-                eprintln!("SEED={seed} withheld {withheld:?}, own {}", is_its_own());
-            }
             if let Some(by) = fault(&outcome) {
                 assert_eq!(Schedule::drawn(*seed).run().offences, [], "the controller as it is, SEED={seed}");
                 return Some(Catch { by, schedules: seed + 1, withheld: before });

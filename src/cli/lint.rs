@@ -84,8 +84,9 @@ pub fn run(given: &LintArguments) -> Result<ExitCode, Failure> {
         }
     }
     findings.extend(of_documents(&manifests));
+    let looked_at = manifests.iter().flat_map(Manifest::documents).filter(|document| is_ours(document)).count();
     // Whoever mistook the file shall not take silence for praise.
-    if findings.is_empty() && !manifests.iter().flat_map(Manifest::documents).any(is_ours) {
+    if findings.is_empty() && looked_at == 0 {
         findings.extend(manifests.iter().map(|manifest| Finding {
             file: manifest.name().to_owned(),
             object: None,
@@ -98,10 +99,7 @@ pub fn run(given: &LintArguments) -> Result<ExitCode, Failure> {
     let mut terminal = Terminal::stdout();
     match given.output {
         Some(LintOutput::Json) => terminal.print(&json(&findings)?)?,
-        None => {
-            let looked_at = manifests.iter().flat_map(Manifest::documents).filter(|document| is_ours(document)).count();
-            terminal.print(&page(&findings, errors, warnings, looked_at))?;
-        }
+        None => terminal.print(&page(&findings, errors, warnings, looked_at))?,
     }
     let is_wrong = errors > 0 || (given.strict && warnings > 0);
     Ok(if is_wrong { ExitCode::FAILURE } else { ExitCode::SUCCESS })
@@ -122,9 +120,9 @@ fn of_documents(manifests: &[Manifest]) -> Vec<Finding> {
                         "it is there twice in these files, and the last one that is applied counts: leave one out";
                     said.push((Severity::Error, text.to_owned()));
                 }
-            }
-            if is_ours(document) && document["kind"] == "Rollout" {
-                said.extend(remarks::of(document, &templates, &everything));
+                if document["kind"] == "Rollout" {
+                    said.extend(remarks::of(document, &templates, &everything));
+                }
             }
             findings.extend(said.into_iter().map(|(severity, message)| Finding {
                 file: manifest.name().to_owned(),

@@ -174,14 +174,6 @@ pub fn sentences(refusals: Vec<Refusal>) -> Vec<String> {
     refusals.into_iter().map(|refusal| refusal.message).collect()
 }
 
-/// Templates that the analysis names and that are not there.
-pub fn missing(analysis: &AnalysisSpec, templates: &Templates) -> Vec<(TemplateKind, String)> {
-    let is_there =
-        |kind: TemplateKind, name: &str| templates.iter().any(|(its, named, _)| *its == kind && named == name);
-    let named = analysis.templates.iter().map(|reference| (reference.kind, reference.name.clone()));
-    named.filter(|(kind, name)| !is_there(*kind, name)).collect()
-}
-
 pub fn is_empty(analysis: &AnalysisSpec) -> bool {
     analysis.metrics.is_empty() && analysis.templates.is_empty()
 }

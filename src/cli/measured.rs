@@ -14,14 +14,16 @@ use serde_json::Value;
 use super::{
     Failure,
     connection::Connection,
-    manifest::{Manifest, Templates, Written, missing},
+    manifest::{Manifest, Templates, Written},
 };
 use crate::{
     api::{
         AddressKind, AnalysisTemplate, ClusterAnalysisTemplate, MetricsProvider, MetricsProviderSpec, Rollout, Span,
         TemplateKind, revision_service_name,
     },
-    measure::{ArmNames, Figures, NoSecrets, Order, Prometheus, PrometheusError, Tenancy, Tenant, figures, resolve},
+    measure::{
+        ArmNames, Figures, NoSecrets, Order, Prometheus, PrometheusError, Tenancy, Tenant, figures, missing, resolve,
+    },
     stats::BudgetTerms,
 };
 

@@ -45,12 +45,7 @@ pub async fn main() -> ExitCode {
         Ok(arguments) => arguments,
         Err(error) => error.exit(),
     };
-    let done = match arguments.command {
-        Command::Lint(given) => lint::run(&given),
-        Command::Simulate(given) => simulate::run(&given, arguments.connection.namespace.as_deref()),
-        _ => run(arguments).await.map(|()| ExitCode::SUCCESS),
-    };
-    match done {
+    match run(arguments).await {
         Ok(code) => code,
         // The reader has gone (`tidegate get rollout | head`): there is nobody to tell.
         Err(Failure::ReaderGone) => ExitCode::SUCCESS,
@@ -61,13 +56,14 @@ pub async fn main() -> ExitCode {
     }
 }
 
-async fn run(arguments: Arguments) -> Result<(), Failure> {
+/// Two commands have exit codes of their own; the others are done or not.
+async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
     let connection = &arguments.connection;
-    match arguments.command {
+    let done = match arguments.command {
+        Command::Lint(given) => return lint::run(&given),
+        Command::Simulate(given) => return simulate::run(&given, connection.namespace.as_deref()),
         Command::Get { what } => get::run(connection, what).await,
         Command::Plan(arguments) => plan::run(connection, &arguments).await,
-        Command::Lint(given) => lint::run(&given).map(drop),
-        Command::Simulate(given) => simulate::run(&given, connection.namespace.as_deref()).map(drop),
         Command::Replay(arguments) => replay::run(connection, &arguments).await,
         Command::History(arguments) => history::run(connection, &arguments).await,
         Command::Audit { what } => audit::run(connection, &what).await,
@@ -86,7 +82,8 @@ async fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Controller(controller) => controller::run(connection, &controller).await,
         Command::Version => Terminal::stdout().print(&format!("tidegate {}\n", env!("CARGO_PKG_VERSION"))),
         Command::Completion { shell } => Terminal::stdout().print(&completion(shell)),
-    }
+    };
+    done.map(|()| ExitCode::SUCCESS)
 }
 
 /// The command as its caller names it.

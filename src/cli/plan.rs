@@ -9,13 +9,13 @@ use super::{
     arguments::{ConnectionArguments, Plan, PlanOutput},
     connection::Connection,
     get::{json, yaml},
-    manifest::{Manifest, Written, is_empty, missing},
+    manifest::{Manifest, Written, is_empty},
     measured::{Measured, Source, choose},
     policies::{self, Said},
 };
 use crate::{
     api::{ErrorBudget, Span},
-    measure::{Order, resolve},
+    measure::{Order, missing, resolve},
     plan::{Forecast, Load, Question, forecast},
     stats::BudgetTerms,
     view,

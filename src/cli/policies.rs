@@ -8,11 +8,11 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::manifest::{Manifest, Written, missing};
+use super::manifest::{Manifest, Written};
 use crate::{
     api::{RolloutPolicySpec, TemplateKind},
     engine::{Guardrails, objections},
-    measure::resolve,
+    measure::{missing, resolve},
     workload::object::{items, name},
 };
 
@@ -37,20 +37,21 @@ pub fn ask(manifest: &Manifest, written: &Written, namespace: Option<&str>) -> S
         }
     }
     policies.sort_by(|(one, _), (other, _)| one.cmp(other));
-    let analysis = match missing(&written.analysis, &manifest.templates()).as_slice() {
+    let templates = manifest.templates();
+    let analysis = match missing(&written.analysis, &templates).as_slice() {
         [] => {
             let (budget, routed) = (written.valid.error_budget.as_ref(), !written.valid.routes.is_empty());
-            resolve(&written.analysis, &manifest.templates(), budget, routed).unwrap_or_default()
+            resolve(&written.analysis, &templates, budget, routed).unwrap_or_default()
         }
         [(kind, name), ..] => {
             assume_metrics(&mut policies, *kind, name, &mut said);
             crate::api::ResolvedAnalysis::default()
         }
     };
-    let templates = written.analysis.templates.iter().map(|template| (template.kind, template.name.clone()));
+    let named = written.analysis.templates.iter().map(|template| (template.kind, template.name.clone()));
     let rails = Guardrails {
         hostnames: hostnames(manifest),
-        templates: templates.collect(),
+        templates: named.collect(),
         ..Guardrails::at(&Timestamp::now().to_string(), policies)
     };
     said.violations.extend(objections(&rails, &written.valid, &analysis).into_iter().map(|refusal| refusal.message));

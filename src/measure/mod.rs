@@ -44,7 +44,7 @@ pub use promql::{QueryError, Value, check_selector, fill};
 pub use provider::{Labels, NativeBucket, NativeSample, Provider, Sample, Series, WhyNot};
 pub use replay::{Replay, Twice, replay};
 pub use reread::reread;
-pub use resolve::{foreign, refused_queries, resolve, resolve_known};
+pub use resolve::{foreign, missing, refused_queries, resolve, resolve_known};
 pub use secrets::{Content, NoSecrets, Secrets};
 pub use selectors::{ArmSelectors, Counters, Selectors};
 pub use standing::misstated;

@@ -135,15 +135,14 @@ impl Order {
 
     /// The `ratio` metric whose requests the budget counts.
     pub(super) fn is_budget_metric(&self, metric: &Metric) -> bool {
-        let of_budget = self.budget.as_ref().and_then(|budget| budget_metric(&self.metrics, budget));
-        of_budget.is_some_and(|(of_budget, _)| of_budget.name == metric.name) && metric.ratio.is_some()
+        self.budget.is_some() && self.tells_incidents(metric)
     }
 
     /// The metric by which an incident of both arms is told: the budget's, or without a budget the first `ratio` metric.
     pub(super) fn tells_incidents(&self, metric: &Metric) -> bool {
-        let first = budget_metric(&self.metrics, &ErrorBudget::default());
-        let is_first = first.is_some_and(|(first, _)| first.name == metric.name) && metric.ratio.is_some();
-        self.is_budget_metric(metric) || self.budget.is_none() && is_first
+        let none = ErrorBudget::default();
+        let found = budget_metric(&self.metrics, self.budget.as_ref().unwrap_or(&none));
+        found.is_some_and(|(found, _)| found.name == metric.name) && metric.ratio.is_some()
     }
 
     /// The metric counts what the route sends, so that its arms' shares should be the weight. Metrics of the pods count

@@ -44,11 +44,19 @@ pub fn resolve_known(
     budget: Option<&ErrorBudget>,
     routed: bool,
 ) -> Result<ResolvedAnalysis, Vec<Refusal>> {
-    let is_there = |reference: &TemplateRef| {
-        templates.iter().any(|(kind, name, _)| *kind == reference.kind && *name == reference.name)
-    };
-    let lacking = !analysis.templates.iter().all(is_there);
+    let lacking = !missing(analysis, templates).is_empty();
     resolved(Work { routed, lacking, ..Work::default() }, analysis, templates, budget)
+}
+
+/// Templates that the analysis names and that are not there.
+pub fn missing(
+    analysis: &AnalysisSpec,
+    templates: &[(TemplateKind, String, AnalysisTemplateSpec)],
+) -> Vec<(TemplateKind, String)> {
+    let is_there =
+        |kind: TemplateKind, name: &str| templates.iter().any(|(its, named, _)| *its == kind && named == name);
+    let named = analysis.templates.iter().map(|reference| (reference.kind, reference.name.clone()));
+    named.filter(|(kind, name)| !is_there(*kind, name)).collect()
 }
 
 /// What is wrong with the queries of a template, whoever uses it. What else can be wrong with its metrics is not looked for.

@@ -17,7 +17,7 @@ use crate::{
     sim::server::schema,
 };
 
-const VERSION: &str = "tidegate.io/v1alpha1";
+pub const VERSION: &str = "tidegate.io/v1alpha1";
 
 /// Everything that is wrong with a document of ours.
 pub fn problems(document: &Value, templates: &Templates) -> Vec<String> {

@@ -5,9 +5,9 @@ use serde_json::Value;
 use super::Severity;
 use crate::{
     api::{AnalysisSpec, Metric, RolloutSpec, TemplateKind},
-    cli::manifest::{Templates, is_empty, missing},
+    cli::manifest::{Templates, is_empty},
     engine::read_spec,
-    measure::{Placeholder, uses},
+    measure::{Placeholder, missing, uses},
 };
 
 /// How Envoy Gateway begins the name of an Envoy cluster, of which it makes one for each rule.

@@ -4,10 +4,9 @@
 
 use serde_json::Value;
 
-use super::Severity;
+use super::{Severity, document::VERSION};
 use crate::{cli::manifest::is_ours, sim::server::schema};
 
-const VERSION: &str = "tidegate.io/v1alpha1";
 /// Who has kinds of our names too.
 const NAMESAKES: [&str; 2] = ["argoproj.io", "rollouts.kruise.io"];
 

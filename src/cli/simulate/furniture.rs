@@ -11,7 +11,7 @@ use super::{
 use crate::{
     api::Span,
     cli::{
-        manifest::{Manifest, Written, missing},
+        manifest::{Manifest, Written},
         measured::choose,
         plan::expected_rate,
     },
@@ -19,7 +19,7 @@ use crate::{
         ANALYSIS_TEMPLATE, CLUSTER_ANALYSIS_TEMPLATE, DEPLOYMENT, GRPC_ROUTE, HTTP_ROUTE, Kind, METRICS_PROVIDER,
         NAMESPACE as NAMESPACE_KIND, ROLLOUT, ROLLOUT_POLICY, SERVICE,
     },
-    measure::Order,
+    measure::{Order, missing},
     sim::{
         Behaviour, Deed, EPOCH_SECONDS, Entry,
         trial::{Trial, When},
