@@ -284,6 +284,25 @@ async fn the_command_line_says_who_refuses(space: &Space) {
     space.until_phase("app", "Paused", 20).await;
 }
 
+/// While the binding only audits, whoever may create an action may do it in any name; that it denies again says nothing of it.
+async fn a_policy_that_was_off_for_a_while_vouches_for_nobody_of_that_time(stage: &mut Stage) {
+    let binding = async |space: &Space, actions: Value| {
+        let patch = json!({"spec": {"validationActions": actions}});
+        space.merge(ADMISSION_BINDING, ACTIONS_POLICY, patch).await.expect("the binding is changed");
+    };
+    let forged = wish("Resume", "bob");
+    stage.controller.kill();
+    let space = &stage.space;
+    binding(space, json!(["Audit"])).await;
+    let ada = space.person("ada");
+    space.until("the binding to deny nothing", 30, async || ada.ask(forged.clone(), true).await.is_ok()).await;
+    let action = ada.ask(forged, false).await.expect("nobody compares it").metadata.name.unwrap_or_default();
+    binding(space, json!(["Deny"])).await;
+    stage.controller.restart();
+    let (outcome, message) = stage.space.answer(&action).await;
+    assert_eq!((outcome.as_str(), message.as_str()), ("Accepted", "resumed by bob (author: unverified)"));
+}
+
 #[tokio::test]
 async fn every_way_to_a_privilege_is_taken_by_those_who_have_it_only() {
     let space = &Space::new(NAMESPACE).await;
@@ -315,5 +334,6 @@ async fn every_way_to_a_privilege_is_taken_by_those_who_have_it_only() {
     who_has_asked_for_a_run_does_not_approve_it(&stage, &run).await;
     the_command_line_says_who_refuses(space).await;
     a_missing_author_is_stamped(space).await;
+    a_policy_that_was_off_for_a_while_vouches_for_nobody_of_that_time(&mut stage).await;
     stage.nothing_failed().await;
 }

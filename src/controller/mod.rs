@@ -33,6 +33,7 @@ mod run;
 mod runtime;
 mod serve;
 mod settle;
+mod shipped;
 #[cfg(test)]
 mod tests;
 mod triggers;
@@ -54,6 +55,7 @@ pub use providers::{Providers, Servers};
 pub use queue::{DEBOUNCE, Queue};
 pub use run::{Args, RunError, run};
 pub use runtime::{Machine, Runtime};
+pub use shipped::actions_documents;
 pub use worker::{WORKERS, work};
 pub use write_site::WriteSite;
 

@@ -1,21 +1,11 @@
-//! The admission policy that vouches for the authors of actions, as far as a controller looks at it. The model of the API
-//! server enforces none: nobody in a simulation forges an author.
+//! The admission policy that vouches for the authors of actions, as a user installs it. The model of the API server enforces
+//! none: nobody in a simulation forges an author.
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use crate::{
-    api::ACTIONS_POLICY,
-    controller::{ADMISSION_BINDING, ADMISSION_POLICY, Kind},
-};
+use crate::controller::{ADMISSION_BINDING, ADMISSION_POLICY, Kind, actions_documents};
 
 /// The policy and its binding.
-pub fn documents() -> [(Kind, Value); 2] {
-    let document = |kind: Kind, spec: Value| {
-        let metadata = json!({"name": ACTIONS_POLICY});
-        (kind, json!({"apiVersion": kind.api_version(), "kind": kind.kind, "metadata": metadata, "spec": spec}))
-    };
-    [
-        document(ADMISSION_POLICY, json!({"failurePolicy": "Fail"})),
-        document(ADMISSION_BINDING, json!({"policyName": ACTIONS_POLICY, "validationActions": ["Deny"]})),
-    ]
+pub fn documents() -> Vec<(Kind, Value)> {
+    [ADMISSION_POLICY, ADMISSION_BINDING].into_iter().zip(actions_documents().iter().cloned()).collect()
 }

@@ -147,7 +147,7 @@ impl Trial {
                 world.pods.behaviours.insert(image.clone(), *behaviour);
             }
         }
-        let documents = [&admission::documents(), self.documents.as_slice()].concat();
+        let documents = [admission::documents().as_slice(), self.documents.as_slice()].concat();
         simulation.furnish(&documents).map_err(|error| error.to_string())?;
         simulation.start_controller();
         let is_open = simulation.run_until(OPENING, |world| self.status(world, "phase") == "Healthy");
