@@ -6,6 +6,9 @@ use crate::{
     engine::{Action, Decision, Note, World},
 };
 
+/// Conditions of a run, or of a Rollout, that cannot come to its end. Their reasons are their types.
+const INCOMPLETE: [Reason; 3] = [Reason::AbortIncomplete, Reason::RouteNotAccepted, Reason::RestoreIncomplete];
+
 /// One Event, one log line and one count per transition that has happened.
 pub fn transitions(
     key: &Key,
@@ -62,9 +65,7 @@ pub fn gauges(
     evidence_age_millis: Option<u64>,
     now: &Moment,
 ) -> Gauges {
-    let waits =
-        matches!(status.phase, Some(Phase::Paused | Phase::Pending)) || hold_reason(status).is_some_and(is_hold);
-    let hold = memory.hold(hold_reason(status).filter(|_| waits), now.millis);
+    let hold = memory.hold(hold_reason(status, has_open_run(world)), now.millis);
     Gauges {
         phase: status.phase,
         weight: status.weight.unwrap_or_default(),
@@ -73,16 +74,76 @@ pub fn gauges(
     }
 }
 
-fn hold_reason(status: &RolloutStatus) -> Option<Reason> {
-    let ready: &Condition = status.conditions.iter().find(|condition| condition.kind == "Ready")?;
-    Reason::ALL.iter().copied().find(|reason| reason.word() == ready.reason)
+/// What a Rollout waits for, if nothing says that it comes by itself. One that is Degraded without a run waits for nothing: its
+/// release is over.
+fn hold_reason(status: &RolloutStatus, has_open_run: bool) -> Option<Reason> {
+    let incomplete = INCOMPLETE.iter().find(|reason| condition(status, reason.word()).is_some());
+    if let Some(reason) = incomplete {
+        return Some(*reason);
+    }
+    let ready = condition(status, "Ready")?;
+    let reason = Reason::ALL.iter().copied().find(|reason| reason.word() == ready.reason)?;
+    let waits = match status.phase? {
+        Phase::Paused | Phase::Pending => true,
+        Phase::Degraded => has_open_run,
+        Phase::Healthy | Phase::Progressing | Phase::Soaking | Phase::Finishing | Phase::Terminating => false,
+    };
+    (waits || matches!(reason, Reason::MetricsUnavailable | Reason::NoCanaryTraffic)).then_some(reason)
 }
 
-/// Waits without an end of their own that do not show as Paused or Pending.
-fn is_hold(reason: Reason) -> bool {
-    matches!(reason, Reason::MetricsUnavailable | Reason::NoCanaryTraffic | Reason::AbortIncomplete)
+fn condition<'s>(status: &'s RolloutStatus, kind: &str) -> Option<&'s Condition> {
+    status.conditions.iter().find(|condition| condition.kind == kind)
 }
 
 fn has_open_run(world: &World) -> bool {
     world.runs.iter().any(|run| run.status.as_ref().is_none_or(|status| status.phase != RunPhase::Ended))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn status(phase: Phase, conditions: &[(&str, Reason)]) -> RolloutStatus {
+        let condition = |(kind, reason): &(&str, Reason)| Condition {
+            kind: (*kind).into(),
+            status: "True".into(),
+            reason: reason.word().into(),
+            message: String::new(),
+            last_transition_time: String::new(),
+            observed_generation: 1,
+        };
+        let conditions = conditions.iter().map(condition).collect();
+        RolloutStatus { phase: Some(phase), conditions, ..RolloutStatus::default() }
+    }
+
+    #[test]
+    fn a_run_that_cannot_go_on_or_back_waits_and_a_release_that_is_over_does_not() {
+        use Phase::{Degraded, Finishing, Healthy, Paused, Pending, Progressing, Soaking, Terminating};
+        use Reason::*;
+        let cases: &[(Phase, &[(&str, Reason)], bool, Option<Reason>)] = &[
+            (Paused, &[("Ready", AwaitingApproval)], true, Some(AwaitingApproval)),
+            (Pending, &[("Ready", Frozen)], false, Some(Frozen)),
+            (Progressing, &[("Ready", Preparing)], true, None),
+            (Progressing, &[("Ready", MetricsUnavailable)], true, Some(MetricsUnavailable)),
+            (Soaking, &[("Ready", NoCanaryTraffic)], true, Some(NoCanaryTraffic)),
+            (Progressing, &[("Ready", Aborting)], true, None),
+            (Progressing, &[("Ready", Aborting), ("AbortIncomplete", AbortIncomplete)], true, Some(AbortIncomplete)),
+            (Progressing, &[("Ready", Aborting), ("RouteNotAccepted", RouteNotAccepted)], true, Some(RouteNotAccepted)),
+            (Finishing, &[("Ready", Promoted), ("RouteNotAccepted", RouteNotAccepted)], true, Some(RouteNotAccepted)),
+            (
+                Terminating,
+                &[("Ready", Deleted), ("RestoreIncomplete", RestoreIncomplete)],
+                false,
+                Some(RestoreIncomplete),
+            ),
+            (Degraded, &[("Ready", RouteMissing)], true, Some(RouteMissing)),
+            (Degraded, &[("Ready", BudgetSpent)], false, None),
+            (Degraded, &[("Ready", InvalidSpec)], false, None),
+            (Healthy, &[("Ready", Stable)], false, None),
+            (Paused, &[], true, None),
+        ];
+        for (phase, conditions, has_open_run, expected) in cases {
+            assert_eq!(hold_reason(&status(*phase, conditions), *has_open_run), *expected, "{phase:?} {conditions:?}");
+        }
+    }
 }
