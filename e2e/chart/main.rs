@@ -320,6 +320,16 @@ fn a_value_that_is_null_is_refused_by_its_name() {
                 paths(&path, value, into);
             }
             into.push(path);
+        ("notifications.receivers[0].name=a,notifications.receivers[0].url=ftp://audit.example/a", "receivers/0/url"),
+        ("notifications.receivers[0].name=a,notifications.receivers[0].url=https://", "receivers/0/url"),
+        (
+            "notifications.receivers[0].name=a,notifications.receivers[0].url=https://me:key@audit.example",
+            "receivers/0/url",
+        ),
+        (
+            "notifications.receivers[0].name=chat,notifications.receivers[0].url=https://hooks.slack.com/services/T0/B0/x",
+            "chat has a webhook of Slack as its url, whose path is a secret",
+        ),
         }
     }
     let values = fs::read_to_string(root().join("charts/tidegate/values.yaml")).expect("values");

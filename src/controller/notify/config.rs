@@ -94,7 +94,7 @@ fn receivers(written: Vec<Written>) -> Result<Vec<Receiver>, Vec<String>> {
             Ok(address) => {
                 found.push(Receiver { name: one.name, address, format: one.format, secret_file: one.secret_file })
             }
-            Err(problem) => problems.push(format!("receivers[{place}] {problem}")),
+            Err(problem) => problems.push(format!("receivers[{place}] ({}) {problem}", one.name)),
         }
     }
     if problems.is_empty() { Ok(found) } else { Err(problems) }
@@ -102,12 +102,23 @@ fn receivers(written: Vec<Written>) -> Result<Vec<Receiver>, Vec<String>> {
 
 fn address(url: Option<String>, file: Option<PathBuf>) -> Result<Address, String> {
     match (url, file) {
-        (Some(url), None) if is_address(&url) => Ok(Address::Known(url)),
-        (Some(_), None) => Err("has a url without scheme or host: write https://host/path".into()),
+        (Some(url), None) if !is_address(&url) => {
+            Err("has a url that is no http or https address with a host: write https://host/path".into())
+        }
+        (Some(url), None) if has_user(&url) => {
+            Err("has a url with a user or a password, and this file is no place for secrets: \
+             write the address into a file of its own and name that by urlFile"
+                .into())
+        }
+        (Some(url), None) => Ok(Address::Known(url)),
         (None, Some(file)) => Ok(Address::InFile(file)),
         (Some(_), Some(_)) => Err("has url and urlFile: leave one out".into()),
         (None, None) => Err("has no address: write url, or urlFile if it is a secret".into()),
     }
+}
+
+fn has_user(url: &str) -> bool {
+    reqwest::Url::parse(url).is_ok_and(|url| !url.username().is_empty() || url.password().is_some())
 }
 
 /// http or https, with a host.
@@ -134,14 +145,23 @@ mod tests {
     #[test]
     fn every_problem_is_said_at_once() {
         let problems =
-            of("receivers:\n- {name: a b, url: audit}\n- {name: c}\n- {name: c, url: 'http://x', urlFile: /u}\n")
-                .unwrap_err();
-        for (problem, said) in
-            problems.iter().zip(["a b", "without scheme", "no address", "\"c\" again", "leave one out"])
-        {
-            assert!(problem.contains(said), "{problem}");
+            of("receivers:\n- {name: a b, url: audit}\n- {name: c}\n- {name: c, url: 'http://x', urlFile: /u}\n\
+             - {name: d, url: 'ftp://x/y'}\n- {name: e, url: 'https://user:secret@x/y'}\n")
+            .unwrap_err();
+        let said = [
+            "receivers[0].name is \"a b\"",
+            "receivers[0] (a b) has a url that is no http or https address with a host: write https://host/path",
+            "receivers[1] (c) has no address: write url, or urlFile",
+            "receivers[2].name is \"c\" again",
+            "receivers[2] (c) has url and urlFile: leave one out",
+            "receivers[3] (d) has a url that is no http or https address",
+            "receivers[4] (e) has a url with a user or a password, and this file is no place for secrets: write the",
+        ];
+        assert_eq!(problems.len(), said.len(), "{problems:#?}");
+        for (problem, said) in problems.iter().zip(said) {
+            assert!(problem.starts_with(said), "{problem}");
         }
-        assert_eq!(problems.len(), 5);
+        assert!(!problems.concat().contains("secret@"), "an address may be a secret: {problems:?}");
         assert!(serde_yaml_ng::from_str::<File>("receivers: [{name: a, adress: x}]").is_err());
     }
 }

@@ -141,12 +141,15 @@ async fn write(receiver: &Receiver, decided: &Decided, runtime: &dyn Runtime) ->
         Address::Known(address) => address.clone(),
         Address::InFile(path) => {
             let text = tokio::fs::read_to_string(path).await;
-            text.map_err(|error| format!("urlFile {}: {error}", path.display()))?.trim().to_owned()
+            let text = text.map_err(|error| format!("urlFile {}: {error}", path.display()))?;
+            let address = text.trim();
+            if !is_address(address) {
+                let path = path.display();
+                return Err(format!("urlFile {path} holds no http or https address: write https://host/path into it"));
+            }
+            address.to_owned()
         }
     };
-    if !is_address(&address) {
-        return Err("urlFile holds no http or https address".into());
-    }
     let body = decided.body(receiver.format);
     let signature = match &receiver.secret_file {
         Some(path) => {
