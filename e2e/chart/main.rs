@@ -239,6 +239,24 @@ fn without_the_policy_on_actions_no_role_of_the_cluster_may_create_one() {
     }
 }
 
+/// The release that has what is the cluster's may go while others lean on it.
+#[test]
+fn what_releases_for_one_namespace_share_stays_when_its_owner_goes() {
+    let roles = ["viewer", "editor", "operator", "approver", "admin"].map(|it| format!("ClusterRole  tidegate-{it}"));
+    for (set, stays) in [("admission.author=always,watchNamespace=team-a", true), ("admission.author=always", false)] {
+        let release = documents(&template(&["--set", set]));
+        let mut shared = 0;
+        for (title, document) in release.iter().filter(|(title, _)| !title.starts_with("CustomResourceDefinition")) {
+            let is_policy = title.ends_with("  tidegate-actions") || title.ends_with("  tidegate-author");
+            let is_shared = is_policy || roles.contains(title);
+            shared += usize::from(is_shared);
+            let kept = document.contains("helm.sh/resource-policy: keep");
+            assert_eq!(kept, is_shared && stays, "{set}: {title}\n{document}");
+        }
+        assert_eq!(shared, 9, "{set}: {:?}", release.keys());
+    }
+}
+
 /// A golden file has what a release with these values has besides the default one, and what it lacks.
 #[test]
 fn releases_differ_from_the_default_one_as_recorded() {
@@ -302,6 +320,16 @@ fn wrong_values_are_refused_with_a_sentence() {
             "a is there twice",
         ),
         ("notifications.receivers[0].name=a,notifications.receivers[0].url=audit.example", "receivers/0/url"),
+        ("notifications.receivers[0].name=a,notifications.receivers[0].url=ftp://audit.example/a", "receivers/0/url"),
+        ("notifications.receivers[0].name=a,notifications.receivers[0].url=https://", "receivers/0/url"),
+        (
+            "notifications.receivers[0].name=a,notifications.receivers[0].url=https://me:key@audit.example",
+            "receivers/0/url",
+        ),
+        (
+            "notifications.receivers[0].name=chat,notifications.receivers[0].url=https://hooks.slack.com/services/T0/B0/x",
+            "chat has a webhook of Slack as its url, whose path is a secret",
+        ),
         ("notifications.receivers[0].name=a,notifications.receivers[0].adress=x", "'adress' not allowed"),
     ] {
         let output = helm(&["template", "tidegate", "charts/tidegate", "--set", set]);
@@ -320,16 +348,6 @@ fn a_value_that_is_null_is_refused_by_its_name() {
                 paths(&path, value, into);
             }
             into.push(path);
-        ("notifications.receivers[0].name=a,notifications.receivers[0].url=ftp://audit.example/a", "receivers/0/url"),
-        ("notifications.receivers[0].name=a,notifications.receivers[0].url=https://", "receivers/0/url"),
-        (
-            "notifications.receivers[0].name=a,notifications.receivers[0].url=https://me:key@audit.example",
-            "receivers/0/url",
-        ),
-        (
-            "notifications.receivers[0].name=chat,notifications.receivers[0].url=https://hooks.slack.com/services/T0/B0/x",
-            "chat has a webhook of Slack as its url, whose path is a secret",
-        ),
         }
     }
     let values = fs::read_to_string(root().join("charts/tidegate/values.yaml")).expect("values");

@@ -211,7 +211,8 @@ async fn a_release_is_installed_upgraded_and_taken_away() {
     let kept = shop.get(ROLLOUT, &app.name).await.unwrap_or_default();
     assert_eq!(kept["status"]["phase"], "Healthy", "the CRDs are kept, and the Rollouts with them");
 
-    releases(SYSTEM, "install", chart, &[]);
+    releases(SYSTEM, "install", chart, &["--set", "leaderElection.enabled=false,replicas=1"]);
+    an_election_begins_after_the_pod_without_one_has_ended(&system, chart).await;
     promoted(&shop, &mut app, "v4").await;
     shop.delete(ROLLOUT, &app.name, PropagationPolicy::Background).await;
     shop.until("the Rollout to be gone", 60, async || shop.get(ROLLOUT, &app.name).await.is_none()).await;
@@ -221,12 +222,25 @@ async fn a_release_is_installed_upgraded_and_taken_away() {
     one_namespace(chart).await;
 }
 
+/// Two controllers must not write at once, of which one does not know of the other.
+async fn an_election_begins_after_the_pod_without_one_has_ended(system: &Space, chart: &str) {
+    let strategy = async || {
+        let deployment = system.get(DEPLOYMENT, "tidegate").await.unwrap_or_default();
+        deployment["spec"]["strategy"]["type"].as_str().unwrap_or_default().to_owned()
+    };
+    assert_eq!(strategy().await, "Recreate");
+    for expected in ["Recreate", "RollingUpdate"] {
+        releases(SYSTEM, "upgrade", chart, &[]);
+        assert_eq!(strategy().await, expected);
+    }
+}
+
 /// With what is the cluster's in place a team installs for its own namespace: a Rollout of another one is nobody's, and so
 /// are its records.
 async fn one_namespace(chart: &str) {
     let (team, mut app) = application("install-team").await;
-    let (other, stranger) = application("install-other").await;
-    let set = "watchNamespace=install-team,crds.install=false,roles.create=false,admission.actions=false";
+    let (other, mut stranger) = application("install-other").await;
+    let set = "watchNamespace=install-team,crds.install=false,admission.excludedApprovers={release-*}";
     releases("install-team", "install", chart, &["--set", set]);
     team.until_healthy(&app.name, 60).await;
     promoted(&team, &mut app, "v2").await;
@@ -238,4 +252,11 @@ async fn one_namespace(chart: &str) {
     assert!(!done && said.contains("1 Rollout exists (install-team/app)"), "{said}");
     none_was_refused("system:serviceaccount:install-team:tidegate", 0);
     helm_does("install-team", &["uninstall", "tidegate", "--no-hooks"]);
+
+    // Another team leans on what the first release has left.
+    let set = "watchNamespace=install-other,crds.install=false,roles.create=false,admission.actions=false";
+    releases("install-other", "install", chart, &["--set", set]);
+    other.until_healthy(&stranger.name, 60).await;
+    only_an_approver_opens_a_gate(&other, &mut stranger).await;
+    helm_does("install-other", &["uninstall", "tidegate", "--no-hooks"]);
 }

@@ -70,3 +70,11 @@ imagePullSecrets:
 {{- define "tidegate.actionsPolicy" -}}
 {{- if and .Values.admission.enabled .Values.admission.actions -}}true{{- end -}}
 {{- end -}}
+
+{{/* The roles and the policies on actions are the cluster's. Where other releases may lean on them they stay when this one goes. */}}
+{{- define "tidegate.staysForOthers" -}}
+{{- if .Values.watchNamespace }}
+  annotations:
+    helm.sh/resource-policy: keep
+{{- end -}}
+{{- end -}}
