@@ -70,7 +70,7 @@ reasons! {
     /// A person paused the run.
     PausedAtStep => "Go on with: tidegate resume NAME",
     /// A gate of the present step has too few approvals.
-    AwaitingApproval => "Approve with: tidegate approve NAME --gate GATE",
+    AwaitingApproval => "Approve with: tidegate approve NAME --gate GATE; that takes the ClusterRole tidegate-approver or tidegate-admin, and an account that no RolloutPolicy excludes",
     /// The evidence is not enough and the policy asks for a person.
     Inconclusive => "Decide with: tidegate promote NAME or tidegate abort NAME",
     /// Too little traffic for a Pass; nothing speaks against the revision.

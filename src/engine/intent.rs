@@ -279,7 +279,8 @@ fn approve(active: &mut Active, action: &ActionView) -> Result<String, String> {
     }
     if let Some(policy) = active.world.guardrails.excludes(&action.author) {
         return Err(format!(
-            "approvals of {} do not count: RolloutPolicy {policy} excludes that account",
+            "approvals of {} do not count: RolloutPolicy {policy} excludes that account; another one approves, of those who \
+             have the ClusterRole tidegate-approver or tidegate-admin",
             action.author
         ));
     }
