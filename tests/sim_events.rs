@@ -56,6 +56,48 @@ fn each_decision_of_a_run_and_its_end_is_told_by_one_event() {
     assert!(told > 150, "only {told} Events");
 }
 
+/// The Events that a status is told by and not a decision of a run: the phase, or that it goes on, and the reason.
+fn of_standstills(tidings: &Tidings) -> Vec<(&str, &str)> {
+    const WORDS: [&str; 4] = ["Paused", "Pending", "Degraded", "Goes on after"];
+    let word = |note: &str| WORDS.into_iter().find(|word| note.starts_with(word));
+    tidings.events.iter().filter_map(|event| Some((word(&event.note)?, event.reason.as_str()))).collect()
+}
+
+#[test]
+fn each_standstill_of_a_rollout_is_told_by_its_status_or_by_a_decision() {
+    let stories = Story::all();
+    let outcomes = side_by_side(&stories, |story| story.run(&[]));
+    let mut told = 0;
+    for (story, outcome) in stories.iter().zip(&outcomes) {
+        let Tidings { events, standings, .. } = &outcome.tidings;
+        let standstills = of_standstills(&outcome.tidings);
+        told += standstills.len();
+        for (phase, reason) in
+            standings.iter().filter(|(phase, _)| ["Paused", "Pending", "Degraded"].contains(&&**phase))
+        {
+            let of_a_run = |event: &Telling| {
+                event.note.starts_with("RolloutRun ") && (event.reason == *reason || event.note.contains(": ended; "))
+            };
+            let is_told = standstills.contains(&(phase.as_str(), reason.as_str())) || events.iter().any(of_a_run);
+            assert!(is_told, "{}: nobody told {phase} {reason}: {events:#?}", story.name);
+        }
+        for one in &standstills {
+            let same = standstills.iter().filter(|other| *other == one).count();
+            assert_eq!(same, 1, "{}: {one:?} again and again", story.name);
+        }
+    }
+    assert!(told > 8, "only {told} Events");
+}
+
+#[test]
+fn a_freeze_is_told_when_it_holds_a_start_and_when_it_holds_a_run() {
+    let stories = Story::all();
+    let story = stories.iter().find(|story| story.name == "a version is promoted between freeze windows");
+    let outcome = story.expect("a story").run(&[]);
+    let expected = [("Pending", "Frozen"), ("Goes on after", "Preparing"), ("Paused", "Frozen")];
+    assert_eq!(of_standstills(&outcome.tidings), expected);
+}
+
 #[test]
 fn an_adoption_is_told_once() {
     let outcome = &Story::all()[0].run(&[]);

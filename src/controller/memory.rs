@@ -9,7 +9,7 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use super::Key;
+use super::{Key, standstill::Told};
 use crate::{
     api::{Reason, RolloutRunStatus},
     engine::{Fact, PolicyView, Revision, RevisionView},
@@ -30,6 +30,8 @@ pub struct Memory {
     dry_run: Option<DryRun>,
     run: Option<RunMemory>,
     hold: Option<(Reason, u64)>,
+    /// What was told of standstills.
+    pub told: Told,
     /// The revisions as they were last seen: going back must not wait for a list of pods that cannot be read.
     pub revisions: Option<BTreeMap<Revision, RevisionView>>,
     /// The policies that do not follow, as they were last seen.

@@ -34,6 +34,7 @@ mod runtime;
 mod serve;
 mod settle;
 mod shipped;
+mod standstill;
 #[cfg(test)]
 mod tests;
 mod triggers;

@@ -152,6 +152,11 @@ async fn pass(shell: &Shell, key: &Key, rollout: Value, memory: &mut Memory, now
         if let Err(error) = write_status(&*shell.cluster, &world, &documents, status).await {
             return failed(shell, key, memory, "settle", &error);
         }
+        if matches!(outcome, Outcome::Done)
+            && let Some(note) = memory.told.news(&world.rollout.status, status, &decision.notes, now.millis)
+        {
+            report::standstill(key, &world, &note, &shell.events, &shell.metrics, now);
+        }
     }
     follow(shell, key, &world, evaluation, &decision, &outcome);
     if let Some(question) = budget.filter(|_| decision.wants_burn) {

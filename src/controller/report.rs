@@ -25,14 +25,7 @@ pub fn transitions(
         Outcome::NotPersisted(_) | Outcome::Forbidden(_) => &[],
     };
     for (serial, note) in (0..).zip(notes) {
-        let reason = note.reason.word();
-        if note.warning {
-            tracing::warn!(rollout = %key, reason, "{}", note.message);
-        } else {
-            tracing::info!(rollout = %key, reason, "{}", note.message);
-        }
-        metrics.transition(note.reason);
-        events.tell(key, &world.rollout.uid, note, now, serial);
+        tell(key, world, note, serial, events, metrics, now);
     }
     // After a pass that stopped, what was not answered is answered by the next.
     for action in decision.actions.iter().filter(|_| matches!(outcome, Outcome::Done)) {
@@ -40,6 +33,22 @@ pub fn transitions(
             metrics.action(*outcome);
         }
     }
+}
+
+/// That a Rollout stands still, or goes on, where no decision has said it.
+pub fn standstill(key: &Key, world: &World, note: &Note, events: &Events, metrics: &Metrics, now: &Moment) {
+    tell(key, world, note, 98, events, metrics, now);
+}
+
+fn tell(key: &Key, world: &World, note: &Note, serial: u64, events: &Events, metrics: &Metrics, now: &Moment) {
+    let reason = note.reason.word();
+    if note.warning {
+        tracing::warn!(rollout = %key, reason, "{}", note.message);
+    } else {
+        tracing::info!(rollout = %key, reason, "{}", note.message);
+    }
+    metrics.transition(note.reason);
+    events.tell(key, &world.rollout.uid, note, now, serial);
 }
 
 /// What stopped a pass; said only when the status says it for the first time.

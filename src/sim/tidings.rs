@@ -1,4 +1,4 @@
-//! What the records of runs say, and what Events say of it, side by side.
+//! What the records of runs and the Rollout's status say, and what Events say of it, side by side.
 //!
 //! It reads documents only, and judges nothing.
 
@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::oracle::Change;
 use crate::{
-    controller::{EVENT, RUN},
+    controller::{EVENT, ROLLOUT, RUN},
     workload::object::{self, items, number, text},
 };
 
@@ -45,6 +45,8 @@ pub struct Tidings {
     /// By uid: a run whose record was lost is recorded anew under its name.
     pub runs: BTreeMap<String, Recorded>,
     pub events: Vec<Telling>,
+    /// Each phase and reason that the Rollout's status has had, one after the other.
+    pub standings: Vec<(String, String)>,
 }
 
 fn word(document: &Value, pointer: &str) -> String {
@@ -61,6 +63,13 @@ impl Tidings {
                 note: word(after, "/note"),
             }),
             RUN => self.read(after),
+            ROLLOUT => {
+                let reason = object::condition(after, "Ready").map(|ready| word(ready, "/reason"));
+                let standing = (word(after, "/status/phase"), reason.unwrap_or_default());
+                if self.standings.last() != Some(&standing) {
+                    self.standings.push(standing);
+                }
+            }
             _ => {}
         }
     }
