@@ -129,7 +129,8 @@ mod tests {
     fn a_run_that_cannot_go_on_or_back_waits_and_a_release_that_is_over_does_not() {
         use Phase::{Degraded, Finishing, Healthy, Paused, Pending, Progressing, Soaking, Terminating};
         use Reason::*;
-        let cases: &[(Phase, &[(&str, Reason)], bool, Option<Reason>)] = &[
+        type Case<'c> = (Phase, &'c [(&'c str, Reason)], bool, Option<Reason>);
+        let cases: &[Case] = &[
             (Paused, &[("Ready", AwaitingApproval)], true, Some(AwaitingApproval)),
             (Pending, &[("Ready", Frozen)], false, Some(Frozen)),
             (Progressing, &[("Ready", Preparing)], true, None),

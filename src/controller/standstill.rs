@@ -83,7 +83,8 @@ mod tests {
     fn each_standstill_and_its_end_is_told_unless_a_decision_has_said_it() {
         use Phase::{Degraded, Healthy, Paused, Pending, Progressing, Terminating};
         use Reason::*;
-        let cases: &[((Phase, Reason), (Phase, Reason), &[Reason], Option<(&str, Reason, bool)>)] = &[
+        type Case<'c> = ((Phase, Reason), (Phase, Reason), &'c [Reason], Option<(&'c str, Reason, bool)>);
+        let cases: &[Case] = &[
             ((Progressing, Baking), (Paused, AwaitingApproval), &[], Some(("Paused: why", AwaitingApproval, false))),
             (
                 (Progressing, Baking),
