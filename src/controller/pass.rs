@@ -162,7 +162,19 @@ async fn pass(shell: &Shell, key: &Key, rollout: Value, memory: &mut Memory, now
     if let Some(question) = budget.filter(|_| decision.wants_burn) {
         shell.evaluators.ask_burn(key, question);
     }
-    match &outcome {
+    next_look(shell, key, memory, &decision, &outcome, wrote)
+}
+
+/// When to look again after a pass that came to its end.
+fn next_look(
+    shell: &Shell,
+    key: &Key,
+    memory: &mut Memory,
+    decision: &Decision,
+    outcome: &Outcome,
+    wrote: bool,
+) -> Duration {
+    match outcome {
         Outcome::Done => {
             memory.failures = 0;
             if wrote { decision.wake.min(AFTER_WRITES) } else { decision.wake }
