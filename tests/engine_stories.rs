@@ -369,6 +369,22 @@ fn a_service_reset_is_pinned_again_before_anything_else() {
     assert_eq!(model.run().resets.len(), 1);
 }
 
+/// Until then the Service may give the canary what its route does not.
+#[test]
+fn the_canary_keeps_its_pods_while_a_service_that_was_reset_is_not_pinned_again() {
+    let mut model = Model::adopted(vec![step(30, 5), step(100, 0)], 1);
+    model.template("v2");
+    model.until("weight 30", 60, |model| model.share() == Percent::whole(30) && model.run().settled_at.is_some());
+    let pods = |model: &Model| model.world.revisions["v2"].deployment.as_ref().unwrap().desired;
+    assert_eq!(pods(&model), 2);
+    model.spec().replicas = Some(2);
+    model.service_state().pin = None;
+    model.pass();
+    assert_eq!(model.service_state().pin.as_deref(), Some("v1"));
+    assert_eq!(pods(&model), 2);
+    model.until("fewer pods", 10, |model| pods(model) == 1);
+}
+
 #[test]
 fn a_missing_route_stalls_the_run_and_the_step_starts_anew_when_it_is_back() {
     let mut model = Model::adopted(three_steps(), 1);

@@ -71,9 +71,16 @@ pub(super) fn keep(active: &Active, draft: &mut Draft, revision: &str, replicas:
 }
 
 fn grow(active: &Active, draft: &mut Draft) {
-    keep(active, draft, &active.spec.canary, active.wanted_pods());
+    // A Service that was reset may give a revision what its route does not: none shrinks before the pin is back.
+    let expected = active.pin_for(active.status.weight);
+    let may_shrink = active.services().all(|(_, state)| state.pin.as_deref() == expected);
+    let at_least = |revision: &str| match active.revision(revision).and_then(|view| view.deployment.as_ref()) {
+        Some(deployment) if !may_shrink => deployment.desired,
+        Some(_) | None => 0,
+    };
+    keep(active, draft, &active.spec.canary, active.wanted_pods().max(at_least(&active.spec.canary)));
     if let Some(baseline) = &active.spec.baseline {
-        let replicas = active.wanted_baseline_pods(baseline);
+        let replicas = active.wanted_baseline_pods(baseline).max(at_least(baseline));
         if replicas > 0 || active.has_pods(baseline) {
             keep(active, draft, baseline, replicas);
         }
