@@ -257,6 +257,26 @@ fn what_releases_for_one_namespace_share_stays_when_its_owner_goes() {
     }
 }
 
+/// It gives way to a controller that leads, which it must be able to see, and no more than that.
+#[test]
+fn a_controller_without_an_election_looks_at_the_lease_and_never_writes_it() {
+    for (set, strategy, verbs) in [
+        ("replicas=1,leaderElection.enabled=false", "Recreate", &["get"][..]),
+        ("replicas=1", "", &["create", "get", "patch"]),
+    ] {
+        let release = documents(&template(&["--set", set]));
+        let parsed = |title: &str| -> serde_json::Value { serde_yaml_ng::from_str(&release[title]).expect("YAML") };
+        let deployment = parsed("Deployment tidegate-system tidegate")["spec"].clone();
+        assert_eq!(deployment["strategy"]["type"].as_str().unwrap_or_default(), strategy, "{set}");
+        let arguments = deployment["template"]["spec"]["containers"][0]["args"].to_string();
+        assert!(arguments.contains("\"--lease-name=tidegate\""), "{set}: {arguments}");
+        let rules = parsed("Role tidegate-system tidegate-lease")["rules"].clone();
+        let rules = rules.as_array().expect("rules").iter();
+        let granted: Vec<_> = rules.flat_map(|rule| rule["verbs"].as_array().expect("verbs").clone()).collect();
+        assert_eq!(granted, verbs, "{set}");
+    }
+}
+
 /// A golden file has what a release with these values has besides the default one, and what it lacks.
 #[test]
 fn releases_differ_from_the_default_one_as_recorded() {

@@ -130,3 +130,35 @@ async fn a_leader_that_was_stopped_for_half_a_minute_ends_without_a_write() {
     assert!(late.is_empty(), "{late:?}");
     pair.promoted().await;
 }
+
+/// As when a tool that does not look at the cluster switches the election on: the old pod still runs.
+#[tokio::test]
+async fn a_controller_without_an_election_gives_way_to_one_that_leads() {
+    let slow = json!([{"weight": 20, "bake": "8s"}, {"weight": 50, "bake": "2s"}]);
+    let (mut stage, first) = Stage::behind_proxy("leader-alone", TIDEGATE, |app| app.steps = slow).await;
+    stage.space.lease_rights().await;
+    let namespace = stage.space.namespace.clone();
+    let lease = format!("tidegate-{namespace}");
+    let flags = ["--leader-elect=false", "--lease-namespace", &namespace, "--lease-name", &lease];
+    stage.controller.arguments = flags.map(str::to_owned).into();
+    stage.controller.restart();
+    let ledger = Ledger::open(&stage.space).await;
+    stage.release_to("v2", 20).await;
+
+    let second = Proxy::start(&stage.space).await;
+    let standby = Controller::candidate(&stage.space, TIDEGATE, second.kubeconfig.clone());
+    stage.space.until("the candidate to lead", 20, async || !second.written().is_empty()).await;
+    let led = second.written().first().map(|written| written.sent).expect("its Lease");
+    assert!(!stage.controller.end().await.success());
+    let last = first.written().last().map(|written| written.sent).expect("it wrote");
+    assert!(last <= led + AFTER_END, "it wrote {:?} after another led", last.duration_since(led));
+    assert!(stage.controller.log().contains("leads by the lease"), "{}", stage.controller.log());
+
+    // Its kubelet starts it again.
+    stage.controller.restart();
+    let before = first.written().len();
+    let pair = Pair { stage, first, second, standby, ledger };
+    pair.stage.until_outcome("v2", "Promoted").await;
+    assert_eq!(pair.first.written().len(), before, "it waits while another leads");
+    pair.promoted().await;
+}

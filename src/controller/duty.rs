@@ -6,7 +6,7 @@ use std::{sync::Arc, time::Duration};
 
 use futures::future::{Either, select};
 
-use super::{Elector, Lost, Queue, Shell, work};
+use super::{Elector, Lookout, Lost, Queue, Shell, work};
 
 /// Time for passes to finish their writes when the process is told to stop: as long as one request may take.
 const SHUTDOWN_LIMIT: Duration = Duration::from_secs(5);
@@ -47,6 +47,29 @@ pub async fn on_duty(
         shell.leadership.end();
     }
     Ok(())
+}
+
+/// Works until `stop` without an election, as long as nobody leads by the Lease that the lookout knows.
+pub async fn alone_on_duty(
+    lookout: &mut Lookout,
+    shell: Arc<Shell>,
+    queue: Arc<Queue>,
+    workers: usize,
+    stop: impl Future<Output = ()>,
+) -> Result<(), Lost> {
+    tokio::pin!(stop);
+    if let Either::Right(_) = select(std::pin::pin!(lookout.until_free()), stop.as_mut()).await {
+        return Ok(());
+    }
+    let work = std::pin::pin!(on_duty(None, shell.clone(), queue, workers, stop));
+    match select(std::pin::pin!(lookout.until_taken()), work).await {
+        Either::Left((lost, _)) => {
+            shell.leadership.end();
+            shell.metrics.leads(false);
+            Err(lost)
+        }
+        Either::Right((ended, _)) => ended,
+    }
 }
 
 /// Works until `stop`, and until every pass that has begun is over. False: some were cut off.

@@ -19,6 +19,7 @@
 mod election;
 mod fence;
 mod leadership;
+mod lookout;
 mod place;
 mod record;
 
@@ -33,6 +34,7 @@ use serde_json::{Value, json};
 
 pub use fence::Fenced;
 pub use leadership::Leadership;
+pub use lookout::Lookout;
 pub use place::{Place, identity};
 
 use super::{Cluster, ClusterError, LEASE, Metrics, Patch, Runtime, WriteSite};
@@ -49,13 +51,15 @@ const RENEW_EVERY: Duration = Duration::from_secs(2);
 /// How often a candidate looks, and a leader tries again: a lease that was given back is seen at once.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
-/// Why a leader leads no more.
+/// Why a process works no more.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Lost {
     #[error("failed to renew the lease {place} for {} s: another process may lead now", RENEW_DEADLINE.as_secs())]
     Deadline { place: Place },
     #[error("failed to keep the lease {place}: {holder} has it")]
     Taken { place: Place, holder: String },
+    #[error("failed to work without an election: {holder} leads by the lease {place}")]
+    Led { place: Place, holder: String },
 }
 
 /// Campaigns for one process.
@@ -165,8 +169,7 @@ impl Elector {
     }
 
     async fn look(&self) -> Result<Option<(String, Record)>, ClusterError> {
-        let found = self.cluster.get(LEASE, &self.place.namespace, &self.place.name).await?;
-        Ok(found.map(|lease| (version(&lease), Record::of(&lease))))
+        look(&*self.cluster, &self.place).await
     }
 
     /// Writes the Lease as its leader.
@@ -229,6 +232,11 @@ impl Elector {
     fn election(&self) -> MutexGuard<'_, Election> {
         self.election.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+async fn look(cluster: &dyn Cluster, place: &Place) -> Result<Option<(String, Record)>, ClusterError> {
+    let found = cluster.get(LEASE, &place.namespace, &place.name).await?;
+    Ok(found.map(|lease| (version(&lease), Record::of(&lease))))
 }
 
 fn version(lease: &Value) -> String {

@@ -43,9 +43,9 @@ mod worker;
 mod write_site;
 
 pub use cluster::*;
-pub use duty::on_duty;
+pub use duty::{alone_on_duty, on_duty};
 pub use key::Key;
-pub use lease::{Elector, Fenced, LEASE_REQUEST_LIMIT, Leadership, Lost, Place, identity};
+pub use lease::{Elector, Fenced, LEASE_REQUEST_LIMIT, Leadership, Lookout, Lost, Place, identity};
 pub use live::Live;
 pub use metrics::{Gauges, Metrics};
 pub use moment::Moment;

@@ -13,9 +13,9 @@ use tokio::{
 };
 
 use super::{
-    Elector, Evaluators, Events, Health, Index, LEASE_REQUEST_LIMIT, Leadership, Live, Lost, Machine, Metrics,
-    Notifications, NotificationsError, Place, Queue, Runtime, Servers, Shell, Triggers, WORKERS, identity, on_duty,
-    serve::serve,
+    Elector, Evaluators, Events, Health, Index, LEASE_REQUEST_LIMIT, Leadership, Live, Lookout, Lost, Machine, Metrics,
+    Notifications, NotificationsError, Place, Queue, Runtime, Servers, Shell, Triggers, WORKERS, alone_on_duty,
+    identity, on_duty, serve::serve,
 };
 
 /// How the controller is started.
@@ -27,8 +27,10 @@ pub struct Args {
     pub context: Option<String>,
     /// Work in this namespace only; None: in all.
     pub namespace: Option<String>,
-    /// The Lease by which one of several processes leads; None: there is only this process.
+    /// The Lease by which one of several processes leads; None: this one has no election.
     pub lease: Option<Place>,
+    /// Without an election: the Lease by which others may lead, to whom this process gives way; None: there are no others.
+    pub lookout: Option<Place>,
     /// Address for metrics and probes.
     pub listen: SocketAddr,
     /// Receivers that decisions are told to; None: nobody outside the cluster.
@@ -67,11 +69,14 @@ pub async fn run(args: Args) -> Result<(), RunError> {
     let health = Arc::new(Health::default());
     let runtime: Arc<dyn Runtime> = Arc::new(Machine::default());
     let queue = Arc::new(Queue::new(runtime.clone()));
+    let of_lease = || Live::with_limit(config.clone(), metrics.clone(), LEASE_REQUEST_LIMIT).map(Arc::new);
+    let lookout = args.lookout.map(|place| Ok::<_, kube::Error>(Lookout::new(of_lease()?, place, runtime.clone())));
+    let lookout = lookout.transpose()?;
     let (leadership, elector) = match args.lease {
         None => (Arc::new(Leadership::alone(runtime.clone())), None),
         Some(place) => {
             let leadership = Arc::new(Leadership::candidate(runtime.clone()));
-            let cluster = Arc::new(Live::with_limit(config.clone(), metrics.clone(), LEASE_REQUEST_LIMIT)?);
+            let cluster = of_lease()?;
             let (runtime, metrics) = (runtime.clone(), metrics.clone());
             let elector = Elector::new(cluster, place, identity(), runtime, leadership.clone(), metrics);
             (leadership, Some(elector))
@@ -109,7 +114,10 @@ pub async fn run(args: Args) -> Result<(), RunError> {
         tracing::info!("the controller stops");
         drop(watches);
     };
-    let ending = on_duty(elector, shell, queue, WORKERS, told).await;
+    let ending = match lookout {
+        Some(mut lookout) => alone_on_duty(&mut lookout, shell, queue, WORKERS, told).await,
+        None => on_duty(elector, shell, queue, WORKERS, told).await,
+    };
     let _ = stop.send(true);
     sender.abort();
     server.abort();

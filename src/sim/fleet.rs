@@ -96,7 +96,7 @@ async fn in_turn(
     world.note(match ending {
         Ok(()) => "a process ends in order".to_owned(),
         Err(Lost::Deadline { .. }) => "a leader ends at its renew deadline".to_owned(),
-        Err(Lost::Taken { .. }) => "a leader ends because another leads".to_owned(),
+        Err(Lost::Taken { .. } | Lost::Led { .. }) => "a leader ends because another leads".to_owned(),
     });
     world.killed.push(process);
 }

@@ -16,7 +16,8 @@ pub struct ControllerArguments {
     /// Namespace of the Lease [default: the pod's own; outside a pod that of --namespace, or kube-system]
     #[arg(long)]
     pub lease_namespace: Option<String>,
-    /// Name of the Lease [default: tidegate, with --namespace tidegate-NAMESPACE]
+    /// Name of the Lease [default: tidegate, with --namespace tidegate-NAMESPACE]; with --leader-elect=false: of the one whose
+    /// holder this process gives way to
     #[arg(long)]
     pub lease_name: Option<String>,
     /// Address for metrics and probes
