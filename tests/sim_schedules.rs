@@ -61,9 +61,11 @@ fn every_schedule_keeps_the_laws_and_comes_to_rest() {
 }
 
 /// Situations that schedules have to reach, else they are all boring: how each begins, and how it ends.
-const SOMETIMES: [(&str, &str); 18] = [
+const SOMETIMES: [(&str, &str); 20] = [
     ("Abort", "while Finishing"),
     ("Abort", "while the API server fails"),
+    ("Abort", "while the leader changes"),
+    ("Deploy", "while the leader changes"),
     ("Pause", "while Aborting"),
     ("Deploy", "while Aborting"),
     ("Deploy", "while no controller runs"),

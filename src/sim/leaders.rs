@@ -142,6 +142,11 @@ impl World {
         self.processes.get(process)?.as_ref().map(|_| process)
     }
 
+    /// Whether a process holds the Lease that runs and reaches it.
+    pub fn is_led(&self) -> bool {
+        self.leader().is_some_and(|leader| !self.leaders.cut_off.contains(&leader))
+    }
+
     /// The epoch in the Lease.
     pub fn lease_epoch(&self) -> Option<i64> {
         let Place { namespace, name } = self.lease();

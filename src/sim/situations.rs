@@ -59,6 +59,7 @@ impl World {
             (faults.refused + faults.unheard > FAILING, "the API server fails"),
             (self.processes.iter().all(Option::is_none), "no controller runs"),
             (self.is_raising(), "a share is raised"),
+            (self.habits.candidates.count > 1 && !self.is_led(), "the leader changes"),
         ];
         all.into_iter().filter_map(|(holds, word)| holds.then_some(word)).collect()
     }
