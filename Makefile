@@ -3,7 +3,7 @@
 
 CARGO ?= cargo
 LAB := target/lab
-TEST_THREADS ?= 4
+TEST_THREADS ?= 6
 
 .PHONY: build demo lab test check unit lab-test lab-verdicts lab-install conformance crash faults outages bench-idle bench-verdicts sim sim-long crashes crash-pairs mishaps fuzz mutants generate chart image musl deny
 .DEFAULT_GOAL := build
@@ -131,7 +131,7 @@ image: ## The image tidegate:VERSION, by Docker or Podman
 TOOLS := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/tidegate-tools
 
 # The standard library for musl comes with the target: rustup target add $(MUSL), and a C compiler for it: apt-get install musl-tools.
-# The libraries under it are compiled once, into a cache: with them it takes about 9 min on 2 cores.
+# The libraries under it are compiled once, into a cache: about 9 min on 2 cores the first time.
 musl: export CARGO_TARGET_DIR := $(TOOLS)/musl
 musl: ## The static binary that the image holds, and its size
 	@if [ ! -d "$$(rustc --print sysroot)/lib/rustlib/$(MUSL)" ] || ! command -v musl-gcc >/dev/null; then \
