@@ -224,3 +224,17 @@ fn the_reference_is_the_committed_one() {
     let committed = fs::read_to_string(&path).unwrap_or_default();
     assert_eq!(printed, committed, "docs/reference/cli.md is old; UPDATE_GOLDEN=1 writes it anew");
 }
+
+#[test]
+fn a_record_whose_decisions_are_gone_was_changed() {
+    let record = |status: Value| json!({"apiVersion": "tidegate.io/v1alpha1", "kind": "RolloutRun", "metadata": {"name": "app-1"}, "status": status});
+    for (status, code, said) in [
+        (json!({"seq": 0}), Some(0), "RolloutRun app-1  no decisions yet"),
+        (json!({"seq": 14}), Some(3), "the log: status.seq is 14, and there are no decisions: 0 is expected"),
+    ] {
+        let file = file(&format!("audit-{}.json", status["seq"]), &record(status).to_string());
+        let output = run(&["audit", "verify", "--filename", &file.display().to_string()]);
+        assert_eq!(output.status.code(), code, "{}", stderr(&output));
+        assert!(stdout(&output).contains(said), "{}", stdout(&output));
+    }
+}

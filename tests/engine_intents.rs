@@ -4,7 +4,7 @@ mod model;
 
 use model::{Model, step};
 use tidegate::{
-    api::{ActionOutcome, ActionType, Gate, RolloutRunStatus, RunPhase},
+    api::{ActionOutcome, ActionType, Gate, RolloutRunStatus, RunOutcome, RunPhase},
     engine::chain,
 };
 
@@ -26,8 +26,7 @@ fn approve(model: &mut Model, author: &str) -> (ActionOutcome, String) {
 }
 
 fn chained(status: &RolloutRunStatus) -> chain::Chain {
-    let log = serde_json::to_value(&status.decisions).unwrap();
-    chain::verify(&log).unwrap_or_else(|flaws| panic!("{flaws:?}"))
+    chain::verify(&serde_json::to_value(status).unwrap()).unwrap_or_else(|flaws| panic!("{flaws:?}"))
 }
 
 #[test]
@@ -65,6 +64,63 @@ fn who_asked_for_the_run_does_not_approve_it() {
     assert!(why.starts_with("ada has asked for RolloutRun") && why.ends_with("somebody else must approve it"), "{why}");
     assert_eq!(approve(&mut model, "bob").0, ActionOutcome::Accepted);
     model.until("step 2", 30, |model| model.run().step == 1);
+}
+
+/// A second run, which the Retry named `ci` has started.
+fn retried_by_ci() -> Model {
+    let mut model = gated(1);
+    model.ask(ActionType::Abort, |_| {});
+    model.until("the end", 120, |model| model.ended());
+    model.ask(ActionType::Retry, |action| (action.name, action.uid) = ("ci".into(), "uid-of-the-retry".into()));
+    model.until("a second run", 60, |model| model.world.runs.len() == 2);
+    model.until("gate", 90, |model| model.reason("Ready") == "AwaitingApproval");
+    model
+}
+
+/// Another action of that name, and its answer.
+fn abort_by_another_ci(model: &mut Model) -> (ActionOutcome, String) {
+    model.ask(ActionType::Abort, |action| (action.name, action.uid) = ("ci".into(), "uid-of-the-abort".into()));
+    model.until("answer", 5, |model| model.world.actions.is_empty());
+    let (_, outcome, message) = model.outcomes.last().unwrap().clone();
+    (outcome, message)
+}
+
+#[test]
+fn an_action_that_has_the_name_of_the_one_that_started_the_run_is_another_one() {
+    let mut model = retried_by_ci();
+    let (outcome, message) = abort_by_another_ci(&mut model);
+    assert_eq!((outcome, message.as_str()), (ActionOutcome::Accepted, "aborted by ada"));
+    model.until("the end", 120, |model| model.ended());
+    assert_eq!(model.run().outcome, Some(RunOutcome::Aborted));
+}
+
+#[test]
+fn the_action_that_started_the_run_is_answered_once_more_and_does_nothing() {
+    let mut model = retried_by_ci();
+    model.ask(ActionType::Retry, |action| (action.name, action.uid) = ("ci".into(), "uid-of-the-retry".into()));
+    model.until("answer", 5, |model| model.world.actions.is_empty());
+    let (_, outcome, message) = model.outcomes.last().unwrap().clone();
+    assert!(outcome == ActionOutcome::Accepted && message.ends_with("was started"), "{message}");
+    assert_eq!((model.world.runs.len(), model.ended()), (2, false));
+}
+
+#[test]
+fn a_record_without_the_uid_knows_its_action_by_the_name() {
+    let mut model = retried_by_ci();
+    model.world.runs[1].spec.requested_by.as_mut().unwrap().uid = None;
+    let (outcome, message) = abort_by_another_ci(&mut model);
+    assert!(outcome == ActionOutcome::Accepted && message.ends_with("was started"), "{message}");
+}
+
+#[test]
+fn a_restart_that_has_the_name_of_an_earlier_one_replaces_the_pods_again() {
+    let mut model = Model::adopted(vec![step(100, 0)], 1);
+    for uid in ["uid-1", "uid-2"] {
+        model.ask(ActionType::Restart, |action| (action.name, action.uid) = ("nightly".into(), uid.into()));
+        model.until("answer", 5, |model| model.world.actions.is_empty());
+    }
+    let restarts: Vec<_> = model.timeline.iter().filter(|line| line.contains("RestartPods")).collect();
+    assert!(restarts.len() == 2 && restarts[0].contains("uid-1") && restarts[1].contains("uid-2"), "{restarts:?}");
 }
 
 #[test]

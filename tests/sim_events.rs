@@ -2,8 +2,23 @@
 
 mod threads;
 
+use std::sync::LazyLock;
+
 use threads::side_by_side;
-use tidegate::sim::{Telling, Tidings, story::Story};
+use tidegate::{
+    engine::chain,
+    sim::{Telling, Tidings, schedule::Outcome, story::Story},
+};
+
+/// Every story with what became of it.
+fn told() -> &'static [(Story, Outcome)] {
+    static TOLD: LazyLock<Vec<(Story, Outcome)>> = LazyLock::new(|| {
+        let stories = Story::all();
+        let outcomes = side_by_side(&stories, |story| story.run(&[]));
+        stories.into_iter().zip(outcomes).collect()
+    });
+    &TOLD
+}
 
 /// What people should be told of the runs, from their records alone: each decision, and each end.
 fn expected(tidings: &Tidings) -> Vec<Telling> {
@@ -33,15 +48,13 @@ fn expected(tidings: &Tidings) -> Vec<Telling> {
 
 #[test]
 fn each_decision_of_a_run_and_its_end_is_told_by_one_event() {
-    let stories = Story::all();
-    let outcomes = side_by_side(&stories, |story| story.run(&[]));
-    let mut told = 0;
-    for (story, outcome) in stories.iter().zip(&outcomes) {
+    let mut count = 0;
+    for (story, outcome) in told() {
         let expected = expected(&outcome.tidings);
         let mut events = outcome.tidings.events.clone();
         events.retain(|event| event.note.starts_with("RolloutRun "));
         events.sort();
-        told += events.len();
+        count += events.len();
         if story.schedule().habits.candidates.count == 0 {
             assert_eq!(events, expected, "{}", story.name);
             continue;
@@ -53,7 +66,20 @@ fn each_decision_of_a_run_and_its_end_is_told_by_one_event() {
             left.remove(place.unwrap_or_else(|| panic!("{}: {event:?} of {expected:#?}", story.name)));
         }
     }
-    assert!(told > 150, "only {told} Events");
+    assert!(count > 150, "only {count} Events");
+}
+
+#[test]
+fn the_chain_of_every_record_holds() {
+    let (mut ended, mut decisions) = (0, 0);
+    for (story, outcome) in told() {
+        for recorded in outcome.tidings.runs.values() {
+            let chain = chain::verify(&recorded.status);
+            decisions += chain.unwrap_or_else(|flaws| panic!("{}, {}: {flaws:?}", story.name, recorded.run)).kept;
+            ended += usize::from(recorded.ended.is_some());
+        }
+    }
+    assert!(ended > 20 && decisions > 150, "only {ended} runs that have ended, {decisions} decisions");
 }
 
 /// The Events that a status is told by and not a decision of a run: the phase, or that it goes on, and the reason.
@@ -65,13 +91,11 @@ fn of_standstills(tidings: &Tidings) -> Vec<(&str, &str)> {
 
 #[test]
 fn each_standstill_of_a_rollout_is_told_by_its_status_or_by_a_decision() {
-    let stories = Story::all();
-    let outcomes = side_by_side(&stories, |story| story.run(&[]));
-    let mut told = 0;
-    for (story, outcome) in stories.iter().zip(&outcomes) {
+    let mut count = 0;
+    for (story, outcome) in told() {
         let Tidings { events, standings, .. } = &outcome.tidings;
         let standstills = of_standstills(&outcome.tidings);
-        told += standstills.len();
+        count += standstills.len();
         for (phase, reason) in
             standings.iter().filter(|(phase, _)| ["Paused", "Pending", "Degraded"].contains(&&**phase))
         {
@@ -86,7 +110,7 @@ fn each_standstill_of_a_rollout_is_told_by_its_status_or_by_a_decision() {
             assert_eq!(same, 1, "{}: {one:?} again and again", story.name);
         }
     }
-    assert!(told > 8, "only {told} Events");
+    assert!(count > 8, "only {count} Events");
 }
 
 #[test]

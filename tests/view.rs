@@ -123,6 +123,7 @@ fn the_runs_of_a_rollout_are_told_with_their_decisions() {
     let asked = |action: &str, verified: bool| Asked {
         kind: ActionType::Approve,
         action: action.into(),
+        uid: None,
         author: "ana".into(),
         verified,
         on_behalf_of: (!verified).then(|| "bob".into()),

@@ -90,6 +90,10 @@ pub struct Asked {
     pub kind: ActionType,
     /// The RolloutAction's name.
     pub action: String,
+    /// The RolloutAction's uid: another one may have its name later. Absent: not recorded, the name tells.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub uid: Option<String>,
     /// Who asked, as the action says.
     pub author: String,
     /// The API server has compared the author with the user that it knew: an admission policy held when the action was created.

@@ -119,7 +119,7 @@ async fn documents(arguments: &ConnectionArguments, given: &VerifyArguments) -> 
 
 fn verify(run: &Value) -> Verified {
     let text = |key: &str| run["metadata"][key].as_str().unwrap_or_default().to_owned();
-    let (chain, flaws) = match chain::verify(&run["status"]["decisions"]) {
+    let (chain, flaws) = match chain::verify(&run["status"]) {
         Ok(chain) => (Some(chain), Vec::new()),
         Err(flaws) => (None, flaws),
     };

@@ -2,11 +2,12 @@
 //!
 //! # Guarantees
 //! A decision that was changed, taken out, put in or moved breaks the chain, whichever version wrote or reads it: the hash
-//! is taken over the entry as it is stored, with fields that a reader does not know.
+//! is taken over the entry as it is stored, with fields that a reader does not know. So does one that is missing at either
+//! end: what is kept begins after what was dropped, and ends where the status stands.
 //!
 //! # Caveats
-//! Who may write the whole status may write a whole new chain. What cannot be written anew are the hashes that have left
-//! the cluster, in notifications.
+//! Who may write the whole status may write a whole new chain, or cut one off and `seq` with it. What cannot be written anew
+//! are the hashes that have left the cluster, in notifications.
 
 use serde::Serialize;
 use serde_json::Value;
@@ -53,37 +54,54 @@ pub(super) fn drop_oldest(log: &mut DecisionLog) {
     log.dropped += 1;
 }
 
-/// Follows the chain of `status.decisions` of a RolloutRun, as it is stored: every flaw.
-pub fn verify(log: &Value) -> Result<Chain, Vec<Flaw>> {
+/// Follows the chain of decisions in the status of a RolloutRun, as it is stored: every flaw.
+pub fn verify(status: &Value) -> Result<Chain, Vec<Flaw>> {
+    let log = &status["decisions"];
     let entries = log["entries"].as_array().map_or(&[][..], Vec::as_slice);
     let dropped = log["dropped"].as_u64().unwrap_or(0);
     let mut flaws = Vec::new();
     let mut before = log["digest"].as_str().unwrap_or_default().to_owned();
-    let mut last_seq = None;
     if (dropped > 0) == before.is_empty() {
         flaws.push(Flaw { seq: None, message: format!("{dropped} decisions were dropped, and digest is {before:?}") });
     }
+    let mut latest = None;
+    // Each transition is one decision, and what is dropped is the oldest.
+    let mut expected = i64::try_from(dropped).unwrap_or(i64::MAX).saturating_add(1);
     for entry in entries {
         let seq = entry["seq"].as_i64();
         let previous = entry["previous"].as_str().unwrap_or_default();
         if previous != before {
-            let what = if last_seq.is_some() { "the decision before it" } else { "what was dropped before it" };
+            let what = if latest.is_some() { "the decision before it" } else { "what was dropped before it" };
             let message = format!("its previous is {}, and {what} has {}", short(previous), short(&before));
             flaws.push(Flaw { seq, message });
         }
-        let expected = last_seq.map(|last: i64| last + 1);
-        if expected.is_some_and(|expected| seq != Some(expected)) {
-            flaws.push(Flaw { seq, message: format!("seq {} is expected here", expected.unwrap_or_default()) });
+        if seq != Some(expected) {
+            flaws.push(Flaw { seq, message: format!("seq {expected} is expected here") });
         }
+        let found = seq.unwrap_or(expected);
+        (latest, expected) = (Some(found), found.saturating_add(1));
         before = hash(entry);
-        last_seq = seq;
     }
     let head = log["head"].as_str().unwrap_or_default();
     if head != before {
         let message = format!("head is {}, and the latest decision has {}", short(head), short(&before));
-        flaws.push(Flaw { seq: last_seq, message });
+        flaws.push(Flaw { seq: latest, message });
     }
+    flaws.extend(cut_off(status, latest));
     if flaws.is_empty() { Ok(Chain { kept: entries.len(), dropped, head: before }) } else { Err(flaws) }
+}
+
+/// The run stands at its latest decision, which is never dropped; its end raises `seq` once more without one.
+fn cut_off(status: &Value, latest: Option<i64>) -> Option<Flaw> {
+    let seq = status["seq"].as_i64().unwrap_or(0);
+    let has_ended = status["phase"] == "Ended";
+    let expected = latest.map_or(0, |latest| latest.saturating_add(i64::from(has_ended)));
+    if seq == expected {
+        return None;
+    }
+    let what = if latest.is_some() { "this is the latest decision" } else { "there are no decisions" };
+    let end = if latest.is_some() && has_ended { " at the end of the run" } else { "" };
+    Some(Flaw { seq: latest, message: format!("status.seq is {seq}, and {what}: {expected} is expected{end}") })
 }
 
 /// Enough of a hash to tell it from another one.
@@ -97,35 +115,57 @@ mod tests {
 
     use super::*;
     use crate::{
-        api::{Reason, RolloutRunStatus},
-        engine::record::{MAX_DECISIONS, transition},
+        api::{Reason, RolloutRunStatus, RunPhase},
+        engine::record::{MAX_DECISIONS, close, transition},
     };
 
-    /// The decisions of a run with this many transitions, as they are stored.
-    fn log(transitions: usize) -> Value {
+    const AT: &str = "2026-01-01T00:00:00Z";
+
+    /// The status of a run with this many transitions.
+    fn run(transitions: usize) -> RolloutRunStatus {
         let mut status = RolloutRunStatus::default();
         for number in 0..transitions {
-            transition(&mut status, "2026-01-01T00:00:00Z", Reason::Baking, &format!("decision {number}"), None);
+            transition(&mut status, AT, Reason::Baking, &format!("decision {number}"), None);
         }
-        serde_json::to_value(&status.decisions).unwrap()
+        status
+    }
+
+    /// The same as it is stored.
+    fn stored(transitions: usize) -> Value {
+        serde_json::to_value(run(transitions)).unwrap()
+    }
+
+    /// The same once the run has ended.
+    fn ended(transitions: usize) -> Value {
+        let mut status = run(transitions);
+        status.phase = RunPhase::Ended;
+        close(&mut status, AT);
+        serde_json::to_value(status).unwrap()
+    }
+
+    fn entries(status: &mut Value) -> &mut Vec<Value> {
+        status["decisions"]["entries"].as_array_mut().unwrap()
     }
 
     #[test]
     fn a_record_as_it_was_written_holds() {
         assert_eq!(verify(&json!({})), Ok(Chain::default()));
         for (transitions, kept, dropped) in [(1, 1, 0), (5, 5, 0), (MAX_DECISIONS + 3, MAX_DECISIONS, 3)] {
-            let chain = verify(&log(transitions)).unwrap();
-            assert_eq!((chain.kept, chain.dropped, chain.head.len()), (kept, dropped, 64));
+            for status in [stored(transitions), ended(transitions)] {
+                let chain = verify(&status).unwrap();
+                assert_eq!((chain.kept, chain.dropped, chain.head.len()), (kept, dropped, 64));
+            }
         }
     }
 
     #[test]
     fn a_field_that_a_reader_does_not_know_belongs_to_the_hash() {
-        let mut later = log(2);
-        later["entries"][1]["ticket"] = json!("OPS-7");
-        later["head"] = json!(hash(&later["entries"][1]));
+        let mut later = stored(2);
+        let log = &mut later["decisions"];
+        log["entries"][1]["ticket"] = json!("OPS-7");
+        log["head"] = json!(hash(&log["entries"][1]));
         assert!(verify(&later).is_ok());
-        later["entries"][1]["ticket"] = json!("OPS-8");
+        later["decisions"]["entries"][1]["ticket"] = json!("OPS-8");
         assert_eq!(verify(&later).unwrap_err()[0].seq, Some(2));
     }
 
@@ -133,21 +173,62 @@ mod tests {
     fn whatever_is_done_to_a_record_names_the_decision() {
         type Tamper = (&'static str, fn(&mut Value), Option<i64>, &'static str);
         let cases: [Tamper; 8] = [
-            ("a sentence is changed", |log| log["entries"][1]["message"] = json!("x"), Some(6), "its previous is"),
-            ("the last is changed", |log| log["entries"][63]["message"] = json!("x"), Some(67), "head is"),
-            ("an author is put in", |log| log["entries"][2]["asked"] = json!({"author": "ada"}), Some(7), "previous"),
-            ("one is taken out", |log| drop(log["entries"].as_array_mut().unwrap().remove(5)), Some(10), "previous"),
-            ("the last is taken out", |log| drop(log["entries"].as_array_mut().unwrap().pop()), Some(66), "head is"),
-            ("two change places", |log| log["entries"].as_array_mut().unwrap().swap(3, 4), Some(8), "previous"),
-            ("the oldest is dropped", |log| drop(log["entries"].as_array_mut().unwrap().remove(0)), Some(5), "dropped"),
-            ("the digest is lost", |log| log["digest"] = json!(""), None, "3 decisions were dropped"),
+            ("a sentence is changed", |run| entries(run)[1]["message"] = json!("x"), Some(6), "its previous is"),
+            ("the last is changed", |run| entries(run)[63]["message"] = json!("x"), Some(67), "head is"),
+            ("an author is put in", |run| entries(run)[2]["asked"] = json!({"author": "ada"}), Some(7), "previous"),
+            ("one is taken out", |run| drop(entries(run).remove(5)), Some(10), "previous"),
+            ("the last is taken out", |run| drop(entries(run).pop()), Some(66), "head is"),
+            ("two change places", |run| entries(run).swap(3, 4), Some(8), "previous"),
+            ("the oldest is dropped", |run| drop(entries(run).remove(0)), Some(5), "dropped"),
+            ("the digest is lost", |run| run["decisions"]["digest"] = json!(""), None, "3 decisions were dropped"),
         ];
         for (what, tamper, seq, message) in cases {
-            let mut log = log(MAX_DECISIONS + 3);
-            tamper(&mut log);
-            let flaws = verify(&log).unwrap_err();
+            let mut status = stored(MAX_DECISIONS + 3);
+            tamper(&mut status);
+            let flaws = verify(&status).unwrap_err();
             assert_eq!(flaws[0].seq, seq, "{what}: {flaws:?}");
             assert!(flaws[0].message.contains(message), "{what}: {flaws:?}");
+        }
+    }
+
+    /// The latest decisions are gone, and the head is that of what is left.
+    fn cut_to(status: &mut Value, kept: usize) {
+        let removed = entries(status).drain(kept..).next().unwrap();
+        status["decisions"]["head"] = removed["previous"].clone();
+    }
+
+    /// The oldest decisions are gone, and the digest is that of the last of them.
+    fn begin_after(status: &mut Value, count: usize, dropped: u64) {
+        entries(status).drain(..count);
+        let digest = entries(status)[0]["previous"].clone();
+        status["decisions"]["digest"] = digest;
+        status["decisions"]["dropped"] = json!(dropped);
+    }
+
+    #[test]
+    fn decisions_missing_at_either_end_are_found_although_every_hash_fits() {
+        type Tamper = (&'static str, fn(&mut Value), Option<i64>, &'static str);
+        let cases: [Tamper; 6] = [
+            ("the last is cut off", |run| cut_to(run, 6), Some(6), "and this is the latest decision"),
+            ("all but the first", |run| cut_to(run, 1), Some(1), "and this is the latest decision"),
+            ("two, and one is said", |run| begin_after(run, 2, 1), Some(3), "seq 2 is expected here"),
+            ("four, and 4000 are said", |run| begin_after(run, 4, 4_000), Some(5), "seq 4001 is expected here"),
+            ("all", |run| run["decisions"] = json!({}), None, "and there are no decisions: 0 is expected"),
+            (
+                "all, as if they were dropped",
+                |run| run["decisions"] = json!({"dropped": 7, "digest": "x", "head": "x"}),
+                None,
+                "and there are no decisions",
+            ),
+        ];
+        for (what, tamper, seq, message) in cases {
+            for mut status in [stored(7), ended(7)] {
+                tamper(&mut status);
+                let flaws = verify(&status).unwrap_err();
+                assert_eq!(flaws.len(), 1, "{what}: {flaws:?}");
+                assert_eq!(flaws[0].seq, seq, "{what}: {flaws:?}");
+                assert!(flaws[0].message.contains(message), "{what}: {flaws:?}");
+            }
         }
     }
 }

@@ -79,7 +79,7 @@ pub enum Action {
     DeleteRecord {
         revision: Revision,
     },
-    /// Replace the pods of a revision, as `kubectl rollout restart` does.
+    /// Replace the pods of a revision, as `kubectl rollout restart` does; those that were replaced at this word are left alone.
     RestartPods {
         revision: Revision,
         at: String,

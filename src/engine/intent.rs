@@ -104,7 +104,7 @@ pub(super) fn lifts_budget(world: &World) -> Option<&ActionView> {
 /// That word, of the run that it let start.
 pub(super) fn started_by_override(active: &Active) -> Option<String> {
     let asked = active.spec.requested_by.as_ref().filter(|asked| asked.kind == ActionType::Override)?;
-    let action = active.world.actions.iter().find(|action| action.name == asked.action);
+    let action = active.world.actions.iter().find(|action| is_of(asked, action));
     let why = action.map(because).unwrap_or_default();
     Some(format!("the guard of the error budget is overridden by {}{why}", asked.who()))
 }
@@ -149,7 +149,12 @@ fn is_consumed(active: &Active, action: &ActionView) -> bool {
 }
 
 fn asked_for(run: &RolloutRunSpec, action: &ActionView) -> bool {
-    run.requested_by.as_ref().is_some_and(|asked| asked.action == action.name)
+    run.requested_by.as_ref().is_some_and(|asked| is_of(asked, action))
+}
+
+/// A name may be given again once its object is gone.
+fn is_of(asked: &Asked, action: &ActionView) -> bool {
+    asked.uid.as_ref().map_or(asked.action == action.name, |uid| *uid == action.uid)
 }
 
 /// A Retry is answered when the run that it started has been created.
@@ -172,6 +177,7 @@ pub(super) fn asked(action: &ActionView) -> Asked {
     Asked {
         kind: action.kind,
         action: action.name.clone(),
+        uid: Some(action.uid.clone()),
         author: action.author.clone(),
         verified: action.verified,
         on_behalf_of: action.on_behalf_of.as_deref().map(|other| cut(other, MAX_ON_BEHALF_OF_BYTES)),

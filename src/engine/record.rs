@@ -169,6 +169,7 @@ mod tests {
             let asked = Asked {
                 kind: ActionType::PromoteFull,
                 action: name(),
+                uid: Some("f".repeat(36)),
                 author: name(),
                 verified: false,
                 on_behalf_of: Some("o".repeat(128)),

@@ -186,7 +186,7 @@ fn close_last_run(draft: &mut Draft, source: &SourceView) {
 
 fn restart(draft: &mut Draft, stable: &str) {
     if let Some(action) = intent::restart(draft.world) {
-        draft.act(Action::RestartPods { revision: stable.to_owned(), at: action.name.clone() });
+        draft.act(Action::RestartPods { revision: stable.to_owned(), at: action.uid.clone() });
         let message = format!("the pods of revision {stable} are being replaced");
         intent::resolve(draft, action, Ok(message), None);
     }

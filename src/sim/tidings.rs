@@ -37,6 +37,8 @@ pub struct Recorded {
     pub decisions: BTreeMap<i64, Decided>,
     /// How it ended, and the sentence that it is remembered for.
     pub ended: Option<(String, String)>,
+    /// Its status as it was last written.
+    pub status: Value,
 }
 
 /// Everything since the beginning, also of runs that are gone.
@@ -77,6 +79,7 @@ impl Tidings {
     fn read(&mut self, run: &Value) {
         let recorded = self.runs.entry(word(run, "/metadata/uid")).or_default();
         recorded.run = object::name(run).to_owned();
+        recorded.status = run["status"].clone();
         for entry in items(run, "/status/decisions/entries") {
             let Some(seq) = number(entry, "/seq") else { continue };
             let (phase, reason, message) = (word(entry, "/phase"), word(entry, "/reason"), word(entry, "/message"));

@@ -313,6 +313,10 @@ impl Model {
                 self.world.runs.push(RunView { name, spec: *spec, status: None, unwritten_millis: 0 });
             }
             Some(RunWrite::Status { name, status, .. } | RunWrite::Remember { name, status }) => {
+                if self.decides_twice {
+                    let held = chain::verify(&serde_json::to_value(&status).unwrap());
+                    assert!(held.is_ok(), "{held:?}\n{}", self.timeline.join("\n"));
+                }
                 self.timeline.push(format!(
                     "{:>6.1} run {:?} step {} weight {} {}",
                     self.millis as f64 / 1_000.0,
