@@ -1,6 +1,6 @@
 # The controller's image: one static binary and the public certificate authorities, nothing else. `make image` builds it.
-# The same sources and the same base give the same binary: pin the base by its digest for the same image,
-# with --build-arg RUST_IMAGE=rust:1.95.0-alpine@sha256:...
+# The binary depends on the sources, on the base and on Alpine's packages of the day (gcc, musl-dev, the authorities). The base is pinned
+# by its digest with --build-arg RUST_IMAGE=rust:1.95.0-alpine@sha256:..., the packages are not: deploy an image by its own digest.
 ARG RUST_IMAGE=rust:1.95.0-alpine
 
 FROM ${RUST_IMAGE} AS build

@@ -25,7 +25,7 @@ lab: $(LAB) ## A cluster to play with, until Ctrl-C
 	@echo 'export PATH=$(CURDIR)/target/debug:$$PATH'
 	@$(LAB) up
 
-test: check unit chart lab-test lab-install musl ## Everything that CI runs
+test: check unit chart deny lab-test lab-install musl ## Everything that CI runs
 
 check: ## Format and lints, and no merge left unfinished
 	! git grep -nE '^(<{7}|>{7}) '
@@ -121,11 +121,13 @@ generate: $(LAB) ## Rewrite what is generated: CRDs, references, the chart's rul
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml)
 DOCKER ?= $(firstword $(foreach it,docker podman,$(shell $(it) info >/dev/null 2>&1 && echo $(it))))
 IMAGE_LIMIT := 25000000
+# The image's date is that of its sources, not of its build.
+SOURCE_DATE = $(or $(shell git log -1 --format=%ct 2>/dev/null),0)
 MUSL := $(shell uname -m)-unknown-linux-musl
 
 image: ## The image tidegate:VERSION, by Docker or Podman
 	@if [ -z "$(DOCKER)" ]; then echo "make image: neither Docker nor Podman answers here; start one, or run: make musl"; exit 1; fi
-	$(DOCKER) build --tag tidegate:$(VERSION) .
+	$(DOCKER) build --build-arg SOURCE_DATE_EPOCH=$(SOURCE_DATE) --tag tidegate:$(VERSION) .
 	@size=$$($(DOCKER) image inspect --format '{{.Size}}' tidegate:$(VERSION)); echo "tidegate:$(VERSION): $$size bytes"; test $$size -lt $(IMAGE_LIMIT)
 
 TOOLS := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/tidegate-tools

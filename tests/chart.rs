@@ -130,6 +130,9 @@ fn nobody_is_woken_by_a_wait_that_is_wanted() {
     assert!(!left_out.contains(&Reason::AbortIncomplete.word()));
 }
 
+/// Values that are not the chart's own.
+const FOREIGN: [&str; 2] = ["global", "enabled"];
+
 /// Leaves of values and of their schema, as the README names them.
 fn leaves(prefix: &str, value: &Value, below: &dyn Fn(&Value) -> Option<Value>, into: &mut BTreeSet<String>) {
     for (key, value) in below(value).as_ref().and_then(Value::as_object).into_iter().flatten() {
@@ -149,8 +152,8 @@ fn values_are_those_of_the_schema_and_of_the_readme() {
     leaves("", &yaml("values.yaml"), &|value| Some(value.clone()), &mut values);
     let document: Value = serde_json::from_str(&text("values.schema.json")).unwrap();
     leaves("", &document, &|value| value.get("properties").cloned(), &mut schema);
-    // Helm gives every chart a value of this name.
-    schema.remove("global");
+    // Helm gives every chart a value of the one name, and a chart above this one may use the other.
+    FOREIGN.iter().for_each(|name| assert!(schema.remove(*name), "{name}"));
     let readme: BTreeSet<String> = text("README.md")
         .lines()
         .filter_map(|line| line.strip_prefix("| `")?.split_once('`').map(|(name, _)| name.to_owned()))
@@ -166,8 +169,8 @@ fn every_object_of_the_schema_is_closed_and_has_all_its_values() {
         let Some(fields) = schema["properties"].as_object() else { return };
         assert_eq!(schema["additionalProperties"], false, "{path}");
         let required = schema["required"].as_array().unwrap_or_else(|| panic!("{path} requires nothing"));
-        // Helm takes a value out that is null; `global` is its own.
-        let keys = fields.keys().filter(|key| *key != "global");
+        // Helm takes a value out that is null.
+        let keys = fields.keys().filter(|key| !(path.is_empty() && FOREIGN.contains(&key.as_str())));
         assert!(keys.clone().all(|key| required.contains(&Value::from(key.as_str()))), "{path}: {required:?}");
         fields.iter().for_each(|(key, field)| walk(&format!("{path}.{key}"), field));
     }

@@ -25,14 +25,16 @@ fn helm(arguments: &[&str]) -> Output {
     run.unwrap_or_else(|error| panic!("{}: {error}: run this by make chart", lab.display()))
 }
 
-/// What Helm prints, without what it says about the chart's link to the CRDs.
 fn errors(output: &Output) -> String {
-    let text = String::from_utf8_lossy(&output.stderr).into_owned();
-    text.lines().filter(|line| !line.contains("symbolic link")).map(|line| format!("{line}\n")).collect()
+    String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
 fn template(more: &[&str]) -> String {
-    let fixed = ["template", "tidegate", "charts/tidegate", "--namespace", NAMESPACE];
+    template_of("tidegate", NAMESPACE, more)
+}
+
+fn template_of(release: &str, namespace: &str, more: &[&str]) -> String {
+    let fixed = ["template", release, "charts/tidegate", "--namespace", namespace];
     let output = helm(&[&fixed, more].concat());
     assert!(output.status.success(), "{}", errors(&output));
     String::from_utf8(output.stdout).expect("UTF-8")
@@ -111,7 +113,12 @@ fn the_plain_manifests_are_the_default_release() {
         "# Generated from charts/tidegate: make generate. Before it: kubectl apply --server-side -f crds/\n\
          apiVersion: v1\nkind: Namespace\nmetadata:\n  name: {NAMESPACE}\n  labels:\n    pod-security.kubernetes.io/enforce: restricted\n"
     );
-    for document in in_order(&template(&["--set", "crds.install=false,uninstall.force=true"])) {
+    let documents = in_order(&template(&["--set", "crds.install=false,uninstall.force=true"]));
+    // Policies before the roles whose limits are theirs: Helm puts kinds that it does not know last.
+    let (policies, others): (Vec<_>, Vec<_>) =
+        documents.iter().partition(|document| document.contains("apiVersion: admissionregistration.k8s.io/"));
+    assert_eq!(policies.len(), 4, "{policies:?}");
+    for document in policies.into_iter().chain(others) {
         text.push_str(&format!("---\n{document}"));
     }
     compare(root().join("deploy/tidegate.yaml"), &text);
@@ -201,6 +208,67 @@ fn a_release_with_the_longest_name_has_names_that_fit() {
     assert!(kinds.iter().any(|kind| kind == "Job"), "{kinds:?}");
 }
 
+/// Releases for one namespace each must not meet in what has no namespace.
+#[test]
+fn two_releases_have_two_names_in_the_cluster() {
+    let names = |release: &str, namespace: &str| -> Vec<String> {
+        let rendered = template_of(release, namespace, &["--values", "e2e/chart/values/one-namespace.yaml"]);
+        documents(&rendered).into_keys().filter(|title| title.contains("  ")).collect()
+    };
+    let (one, other) = (names("tidegate", "team-a"), names("a-tidegate", "team"));
+    assert!(one.contains(&"ClusterRole  team-a.tidegate".to_owned()) && one.len() == 4, "{one:?}");
+    assert!(other.iter().all(|title| !one.contains(title)), "{one:?} {other:?}");
+}
+
+/// Helm takes names with a dot and with a digit first, a cluster takes them for no Service.
+#[test]
+fn every_name_of_a_release_gives_names_of_services() {
+    for (release, name) in [
+        ("shop.eu", "shop-eu-tidegate"),
+        ("tidegate.eu", "tidegate-eu"),
+        ("2nd", "tidegate-2nd"),
+        ("2nd-tidegate", "tidegate-2nd-tidegate"),
+        ("gate", "gate-tidegate"),
+    ] {
+        let release = documents(&template_of(release, NAMESPACE, &[]));
+        assert!(release.contains_key(&format!("Service {NAMESPACE} {name}-metrics")), "{name}: {:?}", release.keys());
+        assert!(release.contains_key(&format!("Deployment {NAMESPACE} {name}")), "{name}: {:?}", release.keys());
+    }
+}
+
+/// One of several releases that has gone has no series that could be counted with the others'.
+#[test]
+fn alerts_on_absence_ask_for_the_releases_own_controllers() {
+    let release = documents(&template_of("tidegate", "team-a", &["--set", "prometheusRule.enabled=true"]));
+    assert!(release.contains_key("Service team-a tidegate-metrics"), "{:?}", release.keys());
+    let rules: serde_json::Value = serde_yaml_ng::from_str(&release["PrometheusRule team-a tidegate"]).expect("YAML");
+    let rules = rules["spec"]["groups"][0]["rules"].as_array().expect("rules");
+    for (alert, query) in [
+        ("TidegateAbsent", "absent(tidegate_reconcile_duration_seconds_count{OWN})"),
+        ("TidegateNoLeader", "sum by (namespace, job) (tidegate_leader{OWN}) != 1"),
+    ] {
+        let rule = rules.iter().find(|rule| rule["alert"] == alert).expect("the alert");
+        let own = "namespace=\"team-a\", job=\"tidegate-metrics\"";
+        assert_eq!(rule["expr"], query.replace("OWN", own));
+    }
+}
+
+/// A tool that archives sources may drop what it does not know; a release without CRDs would be silent.
+#[test]
+fn a_chart_that_has_lost_its_crds_says_so() {
+    let folder = std::env::temp_dir().join(format!("tidegate-chart-{}", std::process::id()));
+    let copied = Command::new("cp").arg("-r").arg(root().join("charts/tidegate")).arg(&folder).status();
+    assert!(copied.expect("cp").success());
+    fs::remove_dir_all(folder.join("files/crds")).expect("a folder of regular files");
+    let chart = folder.display().to_string();
+    let without = helm(&["template", "tidegate", &chart]);
+    let left_out = helm(&["template", "tidegate", &chart, "--set", "crds.install=false"]);
+    fs::remove_dir_all(&folder).expect("the copy goes");
+    let words = "crds.install: the chart has lost its folder files/crds: package all of charts/tidegate";
+    assert!(!without.status.success() && errors(&without).contains(words), "{}", errors(&without));
+    assert!(left_out.status.success(), "{}", errors(&left_out));
+}
+
 /// Where its namespace denies everything else, too.
 #[test]
 fn the_check_before_an_uninstallation_reaches_the_api_server_and_names() {
@@ -212,6 +280,25 @@ fn the_check_before_an_uninstallation_reaches_the_api_server_and_names() {
     let controllers = parsed("NetworkPolicy tidegate-system tidegate")["spec"]["egress"].clone();
     assert_eq!(policy["egress"].as_array().expect("rules").as_slice(), &controllers.as_array().expect("rules")[..2]);
     assert_eq!(policy["ingress"], serde_json::json!([]));
+}
+
+/// Behind the Service of the cluster's DNS may be pods with another port.
+#[test]
+fn names_are_asked_for_at_the_ports_of_the_values() {
+    let release = documents(&template(&["--set", "networkPolicy.dns.ports={53,5353}"]));
+    for name in ["tidegate", "tidegate-uninstall-check"] {
+        let policy: serde_json::Value =
+            serde_yaml_ng::from_str(&release[&format!("NetworkPolicy {NAMESPACE} {name}")]).expect("YAML");
+        let ports = [(53, "UDP"), (53, "TCP"), (5353, "UDP"), (5353, "TCP")];
+        let ports = ports.map(|(port, protocol)| serde_json::json!({"port": port, "protocol": protocol}));
+        assert_eq!(policy["spec"]["egress"][1]["ports"], serde_json::json!(ports), "{name}");
+    }
+}
+
+/// `condition: tidegate.enabled` of a chart that has this one below it; Helm hands the value down.
+#[test]
+fn a_chart_above_may_switch_this_one_by_enabled() {
+    assert_eq!(template(&["--set", "enabled=true"]), template(&[]));
 }
 
 /// Their rights are asked for by the policy on actions alone.
@@ -333,6 +420,10 @@ fn wrong_values_are_refused_with_a_sentence() {
         ("listenAddress=0.0.0.0:9090", "listenAddress"),
         ("admission.author=sometimes", "admission/author"),
         ("admission.actions=false,admission.excludedApprovers={flux}", "admission.excludedApprovers: tidegate-actions"),
+        ("admission.excludedApprovers={system:*:flux}", "admission/excludedApprovers/0"),
+        ("admission.excludedApprovers={flux**}", "admission/excludedApprovers/0"),
+        ("networkPolicy.dns.ports={0}", "networkPolicy/dns/ports/0"),
+        ("enabled=maybe", "'/enabled': got string, want boolean"),
         ("notifications.receivers[0].name=audit", "audit needs its address, by url or by urlSecret"),
         (
             "notifications.receivers[0].name=a,notifications.receivers[0].url=http://a,\

@@ -146,7 +146,7 @@ pub struct ApprovalRules {
     pub before_weight: Option<Percent>,
     /// Accounts whose approvals do not count, at most 64, for example those of GitOps controllers; a * at the end stands for any text. Default: none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 64), inner(length(min = 1, max = 253)))]
+    #[schemars(length(max = 64), inner(length(min = 1, max = 253), regex(pattern = r"^[^*]*[*]?$")))]
     #[schemars(extend("x-kubernetes-list-type" = "set"))]
     pub excluded_authors: Vec<String>,
 }

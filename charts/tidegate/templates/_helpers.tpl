@@ -1,10 +1,23 @@
-{{/* At most 47 characters: with -uninstall-check a name is a Job's, which has 63. */}}
+{{/*
+At most 47 characters: with -uninstall-check a name is a Job's, which has 63. It is a Service's too: no dot, and a letter first.
+*/}}
 {{- define "tidegate.fullname" -}}
-{{- if contains .Chart.Name .Release.Name -}}
-{{- .Release.Name | trunc 47 | trimSuffix "-" -}}
+{{- $release := replace "." "-" .Release.Name -}}
+{{- if regexMatch "^[0-9]" $release -}}
+{{- printf "%s-%s" .Chart.Name $release | trunc 47 | trimAll "-" -}}
+{{- else if contains .Chart.Name $release -}}
+{{- $release | trunc 47 | trimAll "-" -}}
 {{- else -}}
-{{- printf "%s-%s" .Release.Name .Chart.Name | trunc 47 | trimSuffix "-" -}}
+{{- printf "%s-%s" $release .Chart.Name | trunc 47 | trimAll "-" -}}
 {{- end -}}
+{{- end -}}
+
+{{/*
+What is the cluster's and the release's. Releases for one namespace each are told by the dot, which neither the name of a namespace nor
+that of a release's objects has: with a hyphen `tidegate` in `team-a` and `a-tidegate` in `team` would be one.
+*/}}
+{{- define "tidegate.clusterName" -}}
+{{- if .Values.watchNamespace }}{{ .Release.Namespace }}.{{ end }}{{ include "tidegate.fullname" . }}
 {{- end -}}
 
 {{- define "tidegate.selector" -}}
