@@ -39,6 +39,24 @@ const IMPURE_CALLS: &[&str] = &["Timestamp::now", "Zoned::now"];
 const UNORDERED: &[&str] = &["HashMap", "HashSet"];
 const NAMELESS: &[&str] = &["utils", "util", "helpers", "helper", "common", "misc", "manager"];
 const PANICS: &[&str] = &[".unwrap()", ".expect("];
+/// Calls of kube's clients that write.
+const WRITES: &[&str] = &[
+    ".create(",
+    ".create_subresource(",
+    ".replace(",
+    ".replace_status(",
+    ".patch(",
+    ".patch_status(",
+    ".patch_subresource(",
+    ".delete(",
+    ".delete_collection(",
+    ".evict(",
+    ".request(",
+    ".request_text(",
+    ".send(",
+];
+/// The one file of the controller that writes to a cluster: each of its writes is given its site.
+const WRITER: &str = "src/controller/live.rs";
 /// In pieces, so that this file does not contain them.
 const UNFINISHED: &[&str] =
     &[concat!("TO", "DO"), concat!("FIX", "ME"), concat!("unimple", "mented!"), concat!("to", "do!")];
@@ -155,6 +173,10 @@ impl Source {
             found.extend(calls(IMPURE_CALLS, "reads a clock: the time is given"));
         }
         found.extend(calls(PANICS, "can panic: only tests may"));
+        let has_client = words(&self.shipped).any(|(_, word)| ["Api", "Client"].contains(&word));
+        if layer == "controller" && self.path != WRITER && has_client && self.shipped.contains("kube::") {
+            found.extend(calls(WRITES, "writes to the cluster without a write site"));
+        }
         found
     }
 }
@@ -290,6 +312,11 @@ fn violations_are_found_where_they_stand() {
         ("src/stats/x.rs", "//! x\nuse kube::{Api, runtime};\n", "src/stats/x.rs:2: Api has no place"),
         ("src/cli/x.rs", "//! x\nfn f() { None.unwrap() }\n", "src/cli/x.rs:2: .unwrap() can panic"),
         ("src/cli/utils.rs", "//! x\n", "src/cli/utils.rs:1: a file is named after its noun"),
+        (
+            "src/controller/x.rs",
+            "//! x\nfn f(api: kube::Api<Pod>) { api.delete(\"a\") }\n",
+            "src/controller/x.rs:2: .delete( writes to the cluster without a write site",
+        ),
         ("src/cli/x.rs", "fn f() {}\n", "src/cli/x.rs:1: the file does not begin"),
         ("src/cli/x.rs", "//! x\nunsafe fn f() {}\n", "src/cli/x.rs:2: unsafe stands nowhere"),
         ("src/other/x.rs", "//! x\n", "src/other/x.rs:1: layer other is not in the table"),

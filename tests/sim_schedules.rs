@@ -53,7 +53,11 @@ fn every_schedule_keeps_the_laws_and_comes_to_rest() {
         println!("{times:>6} {situation}");
     }
     let comes_up = |(begin, end): &(&str, &str)| -> u64 {
-        let is_it = |found: &&String| found.starts_with(begin) && found.ends_with(end);
+        let is_it = |found: &&String| match found.strip_prefix(begin) {
+            // The whole word: a leader that is paused is no pause of a run.
+            Some(rest) => (rest.is_empty() || rest.starts_with(' ')) && rest.ends_with(end),
+            None => false,
+        };
         situations.iter().filter(|(found, _)| is_it(found)).map(|(_, times)| times).sum()
     };
     let rare: Vec<_> = SOMETIMES.iter().filter(|rare| comes_up(rare) < OFTEN).collect();
@@ -61,13 +65,15 @@ fn every_schedule_keeps_the_laws_and_comes_to_rest() {
 }
 
 /// Situations that schedules have to reach, else they are all boring: how each begins, and how it ends.
-const SOMETIMES: [(&str, &str); 20] = [
+const SOMETIMES: [(&str, &str); 22] = [
     ("Abort", "while Finishing"),
     ("Abort", "while the API server fails"),
     ("Abort", "while the leader changes"),
     ("Deploy", "while the leader changes"),
     ("Pause", "while Aborting"),
     ("Deploy", "while Aborting"),
+    ("Deploy", "while Soaking"),
+    ("Deploy", "while Finishing"),
     ("Deploy", "while no controller runs"),
     ("DeleteDeployment", "while Finishing"),
     ("KillPods", "while Aborting"),

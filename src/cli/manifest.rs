@@ -190,6 +190,12 @@ pub fn shown_name(document: &Value) -> String {
     escaped(&format!("{kind} {}", name.chars().take(2 * ROLLOUT_NAME_MAX).collect::<String>()))
 }
 
+fn not_yaml(error: &str) -> String {
+    let twice = error.contains("duplicate entry");
+    let hint = if twice { "; between two documents there is a line ---" } else { "" };
+    format!("it is not YAML: {error}{hint}")
+}
+
 /// All documents of a text: YAML's, or JSON's one after the other; lists are taken apart.
 fn documents(text: &str) -> Result<Vec<Value>, String> {
     // Editors on Windows put a byte order mark there.
@@ -200,8 +206,10 @@ fn documents(text: &str) -> Result<Vec<Value>, String> {
         let stream = serde_json::Deserializer::from_str(text).into_iter::<Value>();
         stream.collect::<Result<_, _>>().map_err(|error| format!("it is not JSON: {error}"))?
     } else {
-        let stream = serde_yaml_ng::Deserializer::from_str(text).map(Value::deserialize);
-        stream.collect::<Result<_, _>>().map_err(|error| format!("it is not YAML: {error}"))?
+        // Read as YAML's own values first: they find a key that is there twice, and JSON's take the last.
+        let stream = serde_yaml_ng::Deserializer::from_str(text).map(serde_yaml_ng::Value::deserialize);
+        let read = stream.map(|document| serde_json::to_value(document?).map_err(serde::de::Error::custom));
+        read.collect::<Result<_, serde_yaml_ng::Error>>().map_err(|error| not_yaml(&error.to_string()))?
     };
     let taken_apart = read.into_iter().flat_map(|document| match document["items"].as_array() {
         Some(items) => items.clone(),
@@ -224,6 +232,17 @@ mod tests {
 
     fn manifest(text: &str) -> Manifest {
         Manifest { file: "a.yaml".into(), documents: documents(text).unwrap() }
+    }
+
+    #[test]
+    fn documents_that_run_into_each_other_are_refused() {
+        let both = rollout("a", "5m") + &rollout("b", "5m");
+        let said = documents(&both).unwrap_err();
+        assert!(
+            said.contains("duplicate entry") && said.ends_with("between two documents there is a line ---"),
+            "{said}"
+        );
+        assert_eq!(documents(&format!("{}---\n{}", rollout("a", "5m"), rollout("b", "5m"))).unwrap().len(), 2);
     }
 
     #[test]

@@ -35,8 +35,8 @@ pub fn run(given: &SimulateArguments, namespace: Option<&str>) -> Result<ExitCod
     }
     let mut terminal = Terminal::stdout();
     match given.output {
-        None => terminal.lines(&page(&stories))?,
-        Some(SimulateOutput::Json) => terminal.print(&json(&stories)?)?,
+        None if !given.json => terminal.lines(&page(&stories))?,
+        None | Some(SimulateOutput::Json) => terminal.print(&json(&stories)?)?,
     }
     Ok(ExitCode::from(stories.iter().map(code).max().unwrap_or(0)))
 }

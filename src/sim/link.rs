@@ -28,6 +28,15 @@ pub enum Moment {
     AfterAnswer,
 }
 
+/// A kill that is planned. Those of one schedule come one after another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Crash {
+    /// At this write, counted from 1.
+    Write(u64, Moment),
+    /// At the first write at this site after the crash before.
+    Site(WriteSite, Moment),
+}
+
 impl Moment {
     pub const ALL: [Self; 3] = [Self::BeforeSend, Self::AfterCommit, Self::AfterAnswer];
 }
@@ -156,12 +165,22 @@ impl World {
         self.writes_at.push(site);
         *self.sites.entry(site).or_default() += 1;
         let (there, back) = (self.draw(self.habits.request), self.draw(self.habits.request));
-        let planned = self.crashes.iter().find(|(at, _)| *at == self.writes).map(|(_, moment)| Fate::Killed(*moment));
+        let planned = self.planned_crash(site).map(Fate::Killed);
         let fate = planned.unwrap_or_else(|| drawn(&mut self.chance, &self.habits.faults));
         if fate != Fate::Fine {
             self.note(format!("{fate:?} at {site:?} {}", self.where_the_run_stands()));
         }
         (fate, there, back)
+    }
+
+    fn planned_crash(&mut self, site: WriteSite) -> Option<Moment> {
+        let moment = match *self.crashes.front()? {
+            Crash::Write(at, moment) if at == self.writes => moment,
+            Crash::Site(at, moment) if at == site => moment,
+            Crash::Write(..) | Crash::Site(..) => return None,
+        };
+        self.crashes.pop_front();
+        Some(moment)
     }
 }
 

@@ -36,7 +36,7 @@ mod world;
 pub use clock::{EPOCH_SECONDS, Millis, Process};
 pub use habits::{Delay, Faults, Habits};
 pub use leaders::{Candidates, LeaderDeed};
-pub use link::Moment;
+pub use link::{Crash, Moment};
 pub use mishaps::{EventFate, Mishap};
 pub use oracle::{Change, Offence, Oracle};
 pub use people::Deed;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::{
-    clock::Millis, habits::Habits, link::Moment, simulation::Simulation, traffic::Entry, workloads::Behaviour,
+    clock::Millis, habits::Habits, link::Crash, simulation::Simulation, traffic::Entry, workloads::Behaviour,
     world::World,
 };
 use crate::{
@@ -189,15 +189,15 @@ impl Shop {
     }
 
     /// The shop with its first version adopted and customers coming; or what its status says instead.
-    pub fn open(&self, seed: u64, habits: Habits, crashes: &[(u64, Moment)]) -> Result<Simulation, String> {
+    pub fn open(&self, seed: u64, habits: Habits, crashes: &[Crash]) -> Result<Simulation, String> {
         let mut simulation = self.furnished(seed, habits);
         self.adopt(&mut simulation, crashes)?;
         Ok(simulation)
     }
 
     /// Lets a controller adopt the first version of what is furnished, and customers come.
-    pub fn adopt(&self, simulation: &mut Simulation, crashes: &[(u64, Moment)]) -> Result<(), String> {
-        simulation.world.lock().crashes = crashes.to_vec();
+    pub fn adopt(&self, simulation: &mut Simulation, crashes: &[Crash]) -> Result<(), String> {
+        simulation.world.lock().crashes = crashes.iter().copied().collect();
         simulation.start_controllers();
         let is_open = simulation.run_until(OPENING, |world| phase(world) == "Healthy");
         // The data plane hears of the last pods a moment later.

@@ -13,7 +13,7 @@ use super::{
     clock::Millis,
     draw,
     habits::{Faults, Habits},
-    link::Moment,
+    link::Crash,
     mishaps::Places,
     oracle::Offence,
     people::Deed,
@@ -37,6 +37,7 @@ const TROUBLE: Millis = 70_000;
 const AFTERMATH: Millis = 10_000;
 /// A run that others have reset twice is tried again after this.
 const CONTENDED: Millis = 31 * 60_000;
+const CONTENTIONS: [&str; 2] = ["the status says RouteContended", "the status says ServiceContended"];
 /// From rest to when everything has settled: the last status is written, garbage collected.
 const REST: Millis = 30_000;
 /// How long nothing may be written once all is at rest; and how much may.
@@ -54,8 +55,7 @@ pub struct Schedule {
     pub habits: Habits,
     /// In order of time; counted from the moment at which the first version serves.
     pub deeds: Vec<(Millis, Deed)>,
-    /// Kills that are planned: at which write, counted from 1.
-    pub crashes: Vec<(u64, Moment)>,
+    pub crashes: Vec<Crash>,
     /// Whether trouble ends a while after the last deed, and nothing may be written then at rest.
     pub heals: bool,
 }
@@ -70,6 +70,8 @@ pub struct Outcome {
     /// Writes until rest, and the site of each.
     pub writes: u64,
     pub writes_at: Vec<WriteSite>,
+    /// Planned crashes that did not come, because no such write did.
+    pub crashes_left: usize,
     /// Requests that nobody answered.
     pub lost: u64,
     /// How everything stands at rest.
@@ -142,7 +144,9 @@ impl Schedule {
         if self.heals {
             simulation.world.lock().heal(calm);
         }
-        let limit = simulation.clock.now() + 2 * self.shop.longest() + CONTENDED;
+        let is_contended = |world: &World| world.situations.keys().any(|said| CONTENTIONS.contains(&said.as_str()));
+        let contended = if is_contended(&simulation.world.lock()) { CONTENDED } else { 0 };
+        let limit = simulation.clock.now() + 2 * self.shop.longest() + contended;
         let (mut seen, mut rests) = (None, false);
         let rest = |world: &World| {
             // What is at rest is read from documents only.
@@ -210,6 +214,7 @@ fn finish(world: &World, mut outcome: Outcome) -> Outcome {
         sites: world.sites.clone(),
         writes: world.writes,
         writes_at: world.writes_at.clone(),
+        crashes_left: world.crashes.len(),
         lost: world.traffic.lost_requests,
         end: end(world),
         places: world.places.clone(),

@@ -3,7 +3,7 @@
 use super::{
     habits::Habits,
     leaders::{Candidates, LeaderDeed},
-    link::Moment,
+    link::Crash,
     mishaps::Mishap,
     people::Deed,
     scenario::{IMAGES, ROLLOUT_NAME, ROUTE_NAME, Shop},
@@ -183,7 +183,7 @@ impl Story {
     }
 
     /// Goes through it with kills at these writes, counted from 1.
-    pub fn run(&self, crashes: &[(u64, Moment)]) -> Outcome {
+    pub fn run(&self, crashes: &[Crash]) -> Outcome {
         Schedule { crashes: crashes.to_vec(), ..self.schedule.clone() }.run()
     }
 

@@ -1,7 +1,7 @@
 //! The simulated cluster: one API server, what runs around it, and the order in which things happen.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, VecDeque},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -13,7 +13,7 @@ use super::{
     gateway::Gateway,
     habits::{Delay, Habits},
     leaders::{LeaderDeed, Leaders},
-    link::Moment,
+    link::Crash,
     mishaps::Places,
     oracle::{Change, Oracle},
     people::Deed,
@@ -75,7 +75,7 @@ pub struct World {
     pub writes_at: Vec<WriteSite>,
     pub sites: BTreeMap<WriteSite, u64>,
     /// Kills that are planned: at which write, counted from 1.
-    pub crashes: Vec<(u64, Moment)>,
+    pub crashes: VecDeque<Crash>,
     pub leaders: Leaders,
     /// Processes that were killed and are not buried yet.
     pub killed: Vec<Process>,
@@ -113,7 +113,7 @@ impl World {
             writes: 0,
             writes_at: Vec::new(),
             sites: BTreeMap::new(),
-            crashes: Vec::new(),
+            crashes: VecDeque::new(),
             leaders: Leaders::default(),
             killed: Vec::new(),
             chance: Chance::new(seed),

@@ -170,11 +170,15 @@ fn worded(error: ClusterError) -> (Word, String) {
     (word, error.to_string())
 }
 
+const GONE: &str = "UID in object meta: ";
+
 fn said(error: kube::Error) -> (Word, String) {
     let word = match &error {
         kube::Error::Api(status) => match status.code {
             404 => Word::NotFound,
             409 if status.reason == "AlreadyExists" => Word::Exists,
+            // What was deleted a moment ago is found in the server's cache and no longer in its store, which then has no UID.
+            409 if status.message.ends_with(GONE) => Word::NotFound,
             409 => Word::Conflict,
             400 | 403 | 405 | 413 | 415 | 422 => Word::Refused,
             _ => Word::Unavailable,

@@ -60,6 +60,9 @@ pub struct SimulateArguments {
     /// Form of the answer; default: a page of text
     #[arg(short, long, value_enum)]
     pub output: Option<SimulateOutput>,
+    /// The same as `-o json`
+    #[arg(long, conflicts_with = "output")]
+    pub json: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

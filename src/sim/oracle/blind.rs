@@ -4,13 +4,20 @@ use serde_json::Value;
 
 use super::broken;
 use crate::{
+    api::ROLLOUT_LABEL,
     controller::{Kind, Patch},
     engine::Broken,
-    workload::object::text,
+    workload::object::{label, text},
 };
 
-/// Applies are left out: what they own is checked by the API server.
+/// An apply without force names none: what others own is checked by the API server. With force it is for objects of our own, which
+/// bear the Rollout's label.
 pub fn patch(kind: Kind, name: &str, patch: &Patch) -> Option<Broken> {
+    if let Patch::Apply { document, force: true } = patch
+        && label(document, ROLLOUT_LABEL).is_none()
+    {
+        return broken("S8", format!("{} {name}, which is not ours, is taken by force", kind.kind));
+    }
     let names_version = match patch {
         Patch::Json(operations) => {
             let version = |operation: &Value| text(operation, "/path") == Some("/metadata/resourceVersion");

@@ -35,6 +35,8 @@ pub struct Mirror {
     replicas: BTreeMap<(String, String), Recent>,
     /// Ready pods by namespace and Deployment, as they were.
     pods: BTreeMap<(String, String), Recent>,
+    /// Since when runs go back, by namespace and name.
+    going_back: BTreeMap<(String, String), Millis>,
     accepted: Accepted,
 }
 
@@ -90,6 +92,13 @@ impl Mirror {
                     self.ready.entry(key).or_default().now_is(change.at, ready);
                 }
             }
+            RUN => {
+                let goes_back = change.after.and_then(|after| text(after, "/status/phase")) == Some("Aborting");
+                match goes_back {
+                    true => _ = self.going_back.entry((namespace, name)).or_insert(change.at),
+                    false => _ = self.going_back.remove(&(namespace, name)),
+                }
+            }
             ROLLOUT => {
                 let replicas = change.after.and_then(|after| number(after, "/spec/replicas"));
                 let replicas = replicas.and_then(|replicas| u32::try_from(replicas).ok()).unwrap_or(0);
@@ -107,6 +116,12 @@ impl Mirror {
     pub fn written_at(&self, kind: Kind, document: &Value) -> Millis {
         let id = (kind, namespace(document).to_owned(), name(document).to_owned());
         self.written.get(&id).copied().unwrap_or(0)
+    }
+
+    /// How long a run has been going back.
+    pub fn goes_back_for(&self, run: &Value, now: Millis) -> Millis {
+        let key = (namespace(run).to_owned(), name(run).to_owned());
+        self.going_back.get(&key).map_or(0, |since| now.saturating_sub(*since))
     }
 
     pub fn all<'m>(&'m self, kind: Kind, namespace: &'m str) -> impl Iterator<Item = &'m Value> {

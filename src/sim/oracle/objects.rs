@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     api::{FINALIZER, ORPHAN_ANNOTATION, REVISION_LABEL, ROLLOUT_LABEL, RUN_ANNOTATION, Reason},
-    controller::{CONTROLLER_REVISION, SERVICE},
+    controller::{CONTROLLER_REVISION, GRPC_ROUTE, HTTP_ROUTE, SERVICE},
     engine::Broken,
     workload::object::{annotation, condition, items, label, name, namespace, number, text},
 };
@@ -134,10 +134,19 @@ fn restored(mirror: &Mirror, change: &Change, before: &Value) -> Option<Broken> 
     let space = namespace(before);
     let of_rollout = |run: &&Value| text(run, "/spec/rollout") == Some(name(before));
     let runs: Vec<&str> = mirror.all(crate::controller::RUN, space).filter(of_rollout).map(name).collect();
-    let pinned = mirror.all(SERVICE, space).find(|service| {
-        let marked = annotation(service, RUN_ANNOTATION).is_some_and(|run| runs.contains(&run));
-        label(service, ROLLOUT_LABEL).is_none() && pin(service).is_some() && marked
-    });
-    let message = |service: &Value| format!("the finalizer goes while Service {} is pinned", name(service));
-    pinned.and_then(|service| broken("S11", message(service)))
+    let pinned = mirror
+        .all(SERVICE, space)
+        .find(|service| label(service, ROLLOUT_LABEL).is_none() && pin(service).is_some() && is_marked(service, &runs));
+    let routes = [HTTP_ROUTE, GRPC_ROUTE].into_iter().flat_map(|kind| mirror.all(kind, space));
+    let routed = routes.into_iter().find(|route| is_marked(route, &runs));
+    let message =
+        |kind: &str, left: &Value| format!("the finalizer goes while {kind} {} bears a run's mark", name(left));
+    let left = pinned.map(|service| ("Service", service)).or(routed.map(|route| ("route", route)));
+    left.and_then(|(kind, left)| broken("S11", message(kind, left)))
+}
+
+/// A mark is a run's name, or `<name>@<epoch>`; a route may bear several.
+fn is_marked(document: &Value, runs: &[&str]) -> bool {
+    let marks = annotation(document, RUN_ANNOTATION).unwrap_or_default();
+    marks.split(',').any(|mark| runs.contains(&mark.split('@').next().unwrap_or_default()))
 }

@@ -74,7 +74,7 @@ fn evidence(
     run: &str,
 ) -> Option<Broken> {
     let spec = spec?;
-    let judged = !spec.analysis.metrics.is_empty() && !spec.plan.known;
+    let judged = (!spec.analysis.metrics.is_empty() || spec.error_budget.is_some()) && !spec.plan.known;
     let forward = now.step > then.step || then.phase == RunPhase::Stepping && now.phase == RunPhase::Soaking;
     if !judged || !forward || now.skip_all || then.skip_all || then.weight == crate::api::Percent::ZERO {
         return None;
@@ -82,6 +82,9 @@ fn evidence(
     let settled: Option<jiff::Timestamp> = then.settled_at.as_ref().and_then(|at| at.parse().ok());
     let watermark = now.evidence.as_ref().map(|evidence| evidence.watermark);
     let seen = settled.zip(watermark).is_some_and(|(settled, watermark)| watermark > settled.as_second());
+    if now.evidence.as_ref().is_some_and(|evidence| evidence.verdict == "Fail") {
+        return broken("S14", format!("{run} leaves step {} on a Fail", then.step + 1));
+    }
     if seen {
         return None;
     }

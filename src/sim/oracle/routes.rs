@@ -9,8 +9,12 @@ use super::{
 use crate::{
     api::RUN_ANNOTATION,
     engine::Broken,
+    sim::clock::Millis,
     workload::object::{items, name, namespace, text},
 };
+
+/// After this a version that failed leaves stable whatever it has ready; a record and the write that follows from it lie apart.
+const PATIENCE: Millis = 59_000;
 
 pub fn judge(mirror: &Mirror, change: &Change) -> Verdicts {
     let (Some(before), Some(after)) = (change.before, change.after) else {
@@ -77,12 +81,14 @@ impl Route<'_> {
         if aborting { broken("S2", message()) } else { None }
     }
 
-    /// S1 of a run that goes back: with fewer than 70 % of its pods ready, stable gets what they carry. A revert may end the wait.
+    /// S1 of a run that goes back: with fewer than 70 % of its pods ready, stable gets what they carry. A revert may end the wait
+    /// after a minute.
     fn overloaded(&self, service: &str, ready: u32, after: f64) -> Option<Broken> {
         let named = |run: &&Value| {
             items(run, "/spec/services").iter().any(|found| found == service)
                 && text(run, "/status/phase") == Some("Aborting")
-                && text(run, "/status/ending") != Some("Reverted")
+                && (text(run, "/status/ending") != Some("Reverted")
+                    || self.mirror.goes_back_for(run, self.change.at) < PATIENCE)
         };
         let run = self.mirror.all(crate::controller::RUN, self.space()).find(named)?;
         let rollout = text(run, "/spec/rollout")?;
