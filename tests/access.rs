@@ -7,6 +7,8 @@ use serde::Deserialize;
 use serde_json::Value;
 use tidegate::api::{ACTIONS_POLICY, ActionType};
 
+const WRITES: [&str; 4] = ["create", "update", "patch", "delete"];
+
 fn documents(file: &str) -> Vec<Value> {
     let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy").join(file)).unwrap();
     let documents = serde_yaml_ng::Deserializer::from_str(&text);
@@ -79,10 +81,15 @@ fn each_role_may_ask_for_what_is_promised() {
         assert_eq!(has, rights, "{role}");
         assert_eq!(may(role, "create", "rolloutactions"), !rights.is_empty(), "{role}");
         for record in ["rolloutruns", "rolloutruns/status", "rolloutactions/status", "rollouts/status"] {
-            assert!(
-                !["create", "update", "patch", "delete"].iter().any(|verb| may(role, verb, record)),
-                "{role} {record}"
-            );
+            assert!(!WRITES.iter().any(|verb| may(role, verb, record)), "{role} {record}");
+        }
+        for (of_others, verb) in [
+            ("rolloutpolicies", &WRITES[..]),
+            ("metricsproviders", &WRITES),
+            ("clusteranalysistemplates", &WRITES),
+            ("rolloutactions", &["update", "patch", "delete"]),
+        ] {
+            assert!(!verb.iter().any(|verb| may(role, verb, of_others)), "{role} {of_others}");
         }
     }
 }

@@ -31,6 +31,8 @@ pub struct Application {
     pub judging: Value,
     /// None: the default one.
     pub provider: Option<String>,
+    /// Runs that are kept. None: as many as usual.
+    pub history: Option<u32>,
     pub progress_deadline: &'static str,
     pub warm: &'static str,
     pub drain: &'static str,
@@ -56,6 +58,7 @@ impl Application {
             metrics: json!([]),
             judging: json!({}),
             provider: None,
+            history: None,
             progress_deadline: "60s",
             warm: "1s",
             drain: "2s",
@@ -160,6 +163,9 @@ impl Application {
             if let Some(provider) = &self.provider {
                 spec["analysis"]["provider"] = json!(provider);
             }
+        }
+        if let Some(limit) = self.history {
+            spec["runHistoryLimit"] = json!(limit);
         }
         if let Some(preview) = &self.preview {
             spec["traffic"]["preview"] = json!({"service": preview});

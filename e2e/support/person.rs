@@ -51,7 +51,10 @@ impl Person<'_> {
         let client = Client::try_from(config).expect("a client");
         let resource =
             ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk(kind.group, kind.version, kind.kind), kind.plural);
-        Api::namespaced_with(client, &self.space.namespace, &resource)
+        match kind.namespaced {
+            true => Api::namespaced_with(client, &self.space.namespace, &resource),
+            false => Api::all_with(client, &resource),
+        }
     }
 
     /// What the API server says to an action of this user: the object, or why not.

@@ -12,6 +12,7 @@ mod facts;
 mod faults;
 mod grpc;
 mod guardrails;
+mod history;
 mod idle;
 mod intents;
 mod leader;

@@ -1,6 +1,8 @@
 //! Who may ask what: every way to a privilege is a row, with who refuses it. The API server's admission policies and RBAC
 //! decide, from the manifests that users install; what is left for the controller is what it alone knows: runs and steps.
 
+mod reach;
+
 use kube::api::{DeleteParams, DynamicObject, Patch, PatchParams, PostParams};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -330,6 +332,9 @@ async fn every_way_to_a_privilege_is_taken_by_those_who_have_it_only() {
     let run = stage.release_to("v2", 20).await["metadata"]["name"].as_str().unwrap_or_default().to_owned();
     let done = an_intent_counts_once_and_where_it_was_meant(&mut stage, &run).await;
     nobody_writes_a_record(space, &run, &done).await;
+    reach::an_action_is_deleted_by_who_may_do_everything_only(space, &done).await;
+    reach::what_binds_every_namespace_is_written_by_none_of_them(space).await;
+    reach::a_right_for_one_rollout_is_none_for_another(space).await;
     owners_may_be_taken_from_a_run(space, &run).await;
     who_has_asked_for_a_run_does_not_approve_it(&stage, &run).await;
     the_command_line_says_who_refuses(space).await;

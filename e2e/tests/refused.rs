@@ -10,7 +10,8 @@ use std::{
 
 use serde_json::{Value, json};
 use tidegate::controller::{
-    ANALYSIS_TEMPLATE, CONTROLLER_REVISION, DEPLOYMENT, HTTP_ROUTE, METRICS_PROVIDER, RUN, SERVICE,
+    ANALYSIS_TEMPLATE, CLUSTER_ANALYSIS_TEMPLATE, CONTROLLER_REVISION, DEPLOYMENT, HTTP_ROUTE, METRICS_PROVIDER, RUN,
+    SERVICE,
 };
 
 use crate::{
@@ -140,7 +141,7 @@ async fn a_missing_service_and_route_are_named_together_and_nothing_is_created_u
 }
 
 #[tokio::test]
-async fn a_missing_analysis_and_provider_are_named_together_and_the_run_starts_when_they_are_there() {
+async fn missing_analyses_and_a_provider_are_named_together_and_the_run_starts_when_they_are_there() {
     let space = Space::new("refused-analysis").await;
     let _controller = Controller::start(&space, TIDEGATE);
     let mut app = Application::new(&space);
@@ -149,14 +150,25 @@ async fn a_missing_analysis_and_provider_are_named_together_and_the_run_starts_w
     let before = counts(&space).await;
     app.version = "v2".into();
     let mut rollout = app.rollout();
-    rollout["spec"]["analysis"] = json!({"provider": space.namespace, "templates": [{"name": "golden"}]});
+    rollout["spec"]["analysis"] = json!({"provider": space.namespace, "templates": [
+        {"name": "golden"}, {"kind": "ClusterAnalysisTemplate", "name": &space.namespace},
+    ]});
     space.apply_as("owner", false, tidegate::controller::ROLLOUT, rollout).await.expect("the Rollout is applied");
-    until_stalled(&space, "TemplateMissing", &["AnalysisTemplate golden", &space.namespace]).await;
+    let of_cluster = format!("ClusterAnalysisTemplate {}", space.namespace);
+    until_stalled(&space, "TemplateMissing", &["AnalysisTemplate golden", &of_cluster]).await;
     let template = json!({
         "apiVersion": "tidegate.io/v1alpha1", "kind": "AnalysisTemplate", "metadata": {"name": "golden"},
         "spec": {"metrics": Application::envoy_errors()},
     });
     space.create(ANALYSIS_TEMPLATE, template).await.expect("the AnalysisTemplate is created");
+    until_stalled(&space, "TemplateMissing", &[&of_cluster]).await;
+    let mut metrics = Application::envoy_errors();
+    metrics[0]["name"] = json!("errors-again");
+    let template = json!({
+        "apiVersion": "tidegate.io/v1alpha1", "kind": "ClusterAnalysisTemplate", "metadata": {"name": space.namespace},
+        "spec": {"metrics": metrics},
+    });
+    space.create(CLUSTER_ANALYSIS_TEMPLATE, template).await.expect("the ClusterAnalysisTemplate is created");
     until_stalled(&space, "ProviderMissing", &[&space.namespace]).await;
     assert_eq!(counts(&space).await, before, "nothing was created");
     let provider = json!({
