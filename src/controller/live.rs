@@ -18,9 +18,13 @@ use kube::{
     core::{Request, Status, request::Error as RequestError},
 };
 use serde::de::DeserializeOwned;
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use super::{Cluster, ClusterError, Kind, Metrics, Patch, Unserved, WriteSite, retry};
+use super::{
+    Cluster, ClusterError, Kind, Metrics, Patch, ROLLOUT, Unserved, WriteSite,
+    listed::{Claims, Listed, typed},
+    retry,
+};
 use crate::api::FIELD_MANAGER;
 
 /// Limit for one request, or for one read with all its attempts. Longer, and one stuck connection holds a Rollout's abort back; shorter, and a slow admission
@@ -125,11 +129,13 @@ impl Cluster for Live {
             return Ok(Vec::new());
         }
         let params = if selector.is_empty() { ListParams::default() } else { ListParams::default().labels(selector) };
-        match self.read::<Value>(|| Request::new(path(kind, namespace)).list(&params)).await {
-            Ok(mut list) => match list.get_mut("items").map(Value::take) {
-                Some(Value::Array(items)) => Ok(items.into_iter().map(|item| typed(kind, item)).collect()),
-                _ => Err(read_error(kind.named(namespace, ""), Answer::Lost("the answer is not a list".into()))),
-            },
+        let request = || Request::new(path(kind, namespace)).list(&params);
+        let listed = match kind {
+            ROLLOUT => self.read::<Claims>(request).await.map(Claims::documents),
+            _ => self.read::<Listed>(request).await.map(Listed::documents),
+        };
+        match listed {
+            Ok(items) => Ok(items.into_iter().map(|item| typed(kind, item)).collect()),
             Err(Answer::Said(status)) if kind.optional && names_no_kind(&status) => {
                 self.unserved.learn(kind, Instant::now());
                 Ok(Vec::new())
@@ -204,15 +210,6 @@ fn path(kind: Kind, namespace: &str) -> String {
     let scope =
         if kind.namespaced && !namespace.is_empty() { format!("/namespaces/{namespace}") } else { String::new() };
     format!("{group}/{}{scope}/{}", kind.version, kind.plural)
-}
-
-/// Items of a list come without their type.
-fn typed(kind: Kind, mut item: Value) -> Value {
-    if let Some(fields) = item.as_object_mut() {
-        fields.entry("apiVersion").or_insert_with(|| json!(kind.api_version()));
-        fields.entry("kind").or_insert_with(|| json!(kind.kind));
-    }
-    item
 }
 
 /// Unknown fields in a dry-run are errors: a misspelt field of a pod template would be dropped without a word.
@@ -292,6 +289,8 @@ fn chain(error: &dyn std::error::Error) -> String {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
     use crate::controller::{METRICS_PROVIDER, ROLLOUT, SERVICE};
     use std::sync::atomic::{AtomicUsize, Ordering};

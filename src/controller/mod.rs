@@ -13,6 +13,7 @@ mod gather;
 mod index;
 mod key;
 mod lease;
+mod listed;
 mod live;
 mod memory;
 mod metrics;
