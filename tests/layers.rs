@@ -53,7 +53,8 @@ const WRITES: &[&str] = &[
     ".evict(",
     ".request(",
     ".request_text(",
-    ".send(",
+    // Channels send, too.
+    "client.send(",
 ];
 /// The one file of the controller that writes to a cluster: each of its writes is given its site.
 const WRITER: &str = "src/controller/live.rs";
