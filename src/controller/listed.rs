@@ -17,11 +17,22 @@ impl Listed {
     }
 }
 
+/// Rollouts in one answer: about as many as make a megabyte.
+pub const PAGE: u32 = 100;
+
 /// A list of Rollouts, of which each pass reads all of its namespace: kept is only who names which Services, since when. Whole
 /// ones, hundreds of them in eight passes at once, are hundreds of megabytes.
 #[derive(Deserialize)]
 pub struct Claims {
+    #[serde(default)]
+    metadata: Page,
     items: Vec<Claim>,
+}
+
+#[derive(Default, Deserialize)]
+struct Page {
+    #[serde(default, rename = "continue")]
+    rest: Option<String>,
 }
 
 #[derive(Deserialize, Serialize)]
@@ -48,6 +59,11 @@ struct Spec {
 }
 
 impl Claims {
+    /// The token by which the next page is asked for; None: this is the last.
+    pub fn rest(&self) -> Option<String> {
+        self.metadata.rest.clone().filter(|token| !token.is_empty())
+    }
+
     pub fn documents(self) -> Vec<Value> {
         self.items.into_iter().map(|Claim { metadata, spec }| json!({"metadata": metadata, "spec": spec})).collect()
     }
@@ -77,8 +93,9 @@ mod tests {
             "spec": {"traffic": {"services": [{"name": "a"}]}, "workload": {"template": {"spec": {}}}},
             "status": {"phase": "Healthy"},
         });
-        let list = json!({"kind": "RolloutList", "items": [whole, {"metadata": {"name": "b"}}]});
+        let list = json!({"metadata": {"continue": "more"}, "items": [whole, {"metadata": {"name": "b"}}]});
         let claims: Claims = serde_json::from_value(list).unwrap();
+        assert_eq!(claims.rest().as_deref(), Some("more"));
         let documents: Vec<Value> = claims.documents().into_iter().map(|item| typed(ROLLOUT, item)).collect();
         let typed = |rest: Value| {
             let mut document = json!({"apiVersion": "tidegate.io/v1alpha1", "kind": "Rollout"});
