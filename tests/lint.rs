@@ -62,6 +62,7 @@ fn what_the_api_server_refuses_is_an_error_before_it_is_asked_but_for_rules_of_t
     let by_rule = [
         "approve-without-gate.yaml",
         "override-without-reason.yaml",
+        "policy-account-inner-star.yaml",
         "policy-budget-all-of-it.yaml",
         "policy-budget-asks-nothing.yaml",
         "policy-hostname-inner-star.yaml",
