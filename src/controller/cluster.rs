@@ -130,7 +130,8 @@ pub enum ClusterError {
 #[async_trait]
 pub trait Cluster: Send + Sync {
     async fn get(&self, kind: Kind, namespace: &str, name: &str) -> Result<Option<Value>, ClusterError>;
-    /// `selector` is a label selector; empty lists all. An optional kind that is not served has no objects.
+    /// `selector` is a label selector; empty lists all. An optional kind that is not served has no objects. Of Rollouts only what
+    /// names them and their traffic may be there.
     async fn list(&self, kind: Kind, namespace: &str, selector: &str) -> Result<Vec<Value>, ClusterError>;
     /// With `dry_run` nothing is stored; field validation is strict.
     async fn create(

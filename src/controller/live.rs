@@ -103,9 +103,9 @@ impl Live {
 
     /// The Rollouts of a namespace, page by page.
     async fn claims(&self, mut params: ListParams, namespace: &str) -> Result<Vec<Value>, Answer> {
+        params.limit = Some(PAGE);
         let mut all = Vec::new();
         loop {
-            params.limit = Some(PAGE);
             let page: Claims = self.read(|| Request::new(path(ROLLOUT, namespace)).list(&params)).await?;
             params.continue_token = page.rest();
             all.extend(page.documents());

@@ -2,7 +2,7 @@
 
 use super::{Events, Gauges, Key, Memory, Metrics, Moment, Outcome};
 use crate::{
-    api::{Condition, Phase, Reason, RolloutStatus, RunPhase},
+    api::{Phase, Reason, RolloutStatus, RunPhase},
     engine::{Action, Decision, Note, World},
 };
 
@@ -86,22 +86,16 @@ pub fn gauges(
 /// What a Rollout waits for, if nothing says that it comes by itself. One that is Degraded without a run waits for nothing: its
 /// release is over.
 fn hold_reason(status: &RolloutStatus, has_open_run: bool) -> Option<Reason> {
-    let incomplete = INCOMPLETE.iter().find(|reason| condition(status, reason.word()).is_some());
-    if let Some(reason) = incomplete {
-        return Some(*reason);
+    if let Some(incomplete) = INCOMPLETE.into_iter().find(|reason| status.condition(reason.word()).is_some()) {
+        return Some(incomplete);
     }
-    let ready = condition(status, "Ready")?;
-    let reason = Reason::ALL.iter().copied().find(|reason| reason.word() == ready.reason)?;
+    let reason = status.reason()?;
     let waits = match status.phase? {
         Phase::Paused | Phase::Pending => true,
         Phase::Degraded => has_open_run,
         Phase::Healthy | Phase::Progressing | Phase::Soaking | Phase::Finishing | Phase::Terminating => false,
     };
     (waits || matches!(reason, Reason::MetricsUnavailable | Reason::NoCanaryTraffic)).then_some(reason)
-}
-
-fn condition<'s>(status: &'s RolloutStatus, kind: &str) -> Option<&'s Condition> {
-    status.conditions.iter().find(|condition| condition.kind == kind)
 }
 
 fn has_open_run(world: &World) -> bool {
@@ -111,6 +105,7 @@ fn has_open_run(world: &World) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::Condition;
 
     fn status(phase: Phase, conditions: &[(&str, Reason)]) -> RolloutStatus {
         let condition = |(kind, reason): &(&str, Reason)| Condition {

@@ -40,12 +40,7 @@ impl Told {
 /// The phase in which nothing goes on, and why.
 fn standstill(status: &RolloutStatus) -> Option<(Phase, Reason)> {
     let phase = status.phase.filter(|phase| matches!(phase, Phase::Paused | Phase::Pending | Phase::Degraded))?;
-    Some((phase, reason_of(status)?))
-}
-
-fn reason_of(status: &RolloutStatus) -> Option<Reason> {
-    let ready = status.conditions.iter().find(|condition| condition.kind == "Ready")?;
-    Reason::ALL.iter().copied().find(|reason| reason.word() == ready.reason)
+    Some((phase, status.reason()?))
 }
 
 fn begin(phase: Phase, reason: Reason, status: &RolloutStatus) -> Note {
@@ -55,7 +50,7 @@ fn begin(phase: Phase, reason: Reason, status: &RolloutStatus) -> Note {
 
 fn end(after: Reason, status: &RolloutStatus) -> Option<Note> {
     let message = format!("Goes on after {}: {}", after.word(), status.message.as_deref().unwrap_or_default());
-    Some(Note { reason: reason_of(status)?, message, warning: false })
+    Some(Note { reason: status.reason()?, message, warning: false })
 }
 
 #[cfg(test)]

@@ -74,7 +74,7 @@ pub struct World {
     /// The site of each write.
     pub writes_at: Vec<WriteSite>,
     pub sites: BTreeMap<WriteSite, u64>,
-    /// Kills that are planned: at which write, counted from 1.
+    /// Kills that are planned and have not come yet.
     pub crashes: VecDeque<Crash>,
     pub leaders: Leaders,
     /// Processes that were killed and are not buried yet.

@@ -116,11 +116,10 @@ mod tests {
     }
 
     fn held(holder: &str, renewed: u64) -> Option<Value> {
-        let times =
-            json!({"leaseDurationSeconds": 15, "leaseTransitions": 3, "renewTime": format!("second {renewed}")});
-        let mut spec = times;
-        spec["holderIdentity"] = json!(holder);
-        Some(spec)
+        let renewed = format!("second {renewed}");
+        Some(json!({
+            "holderIdentity": holder, "leaseDurationSeconds": 15, "leaseTransitions": 3, "renewTime": renewed,
+        }))
     }
 
     #[tokio::test]

@@ -12,6 +12,11 @@ fn status(code: u16, reason: &str, name: &str) -> Answer {
     serde_json::from_value(status).map_or_else(|error| Answer::Lost(error.to_string()), Answer::Said)
 }
 
+fn live(server: axum::Router) -> Live {
+    let client = Client::new(server, "shop");
+    Live { client, limit: REQUEST_LIMIT, metrics: Arc::default(), unserved: Arc::default() }
+}
+
 /// An API server that gives these answers one after the other, and then a Service; how often it was asked.
 fn answering(codes: Vec<u16>) -> (Live, Arc<AtomicUsize>) {
     let asked = Arc::new(AtomicUsize::new(0));
@@ -22,8 +27,7 @@ fn answering(codes: Vec<u16>) -> (Live, Arc<AtomicUsize>) {
         let code = http::StatusCode::from_u16(code).unwrap();
         async move { (code, body.to_string()) }
     };
-    let client = Client::new(axum::Router::new().fallback(answer), "shop");
-    (Live { client, limit: REQUEST_LIMIT, metrics: Arc::default(), unserved: Arc::default() }, asked)
+    (live(axum::Router::new().fallback(answer)), asked)
 }
 
 fn refusal(code: u16) -> Value {
@@ -120,8 +124,7 @@ async fn the_rollouts_of_a_namespace_are_read_page_by_page() {
         let body = json!({"metadata": {"continue": more}, "items": [{"metadata": {"name": name}}]});
         async move { body.to_string() }
     };
-    let client = Client::new(axum::Router::new().fallback(answer), "shop");
-    let live = Live { client, limit: REQUEST_LIMIT, metrics: Arc::default(), unserved: Arc::default() };
+    let live = live(axum::Router::new().fallback(answer));
     let found = live.list(ROLLOUT, "shop", "").await.unwrap();
     let names: Vec<&str> = found.iter().filter_map(|rollout| rollout["metadata"]["name"].as_str()).collect();
     assert_eq!(names, ["a", "b"]);

@@ -2,17 +2,22 @@
 
 use std::collections::BTreeMap;
 
+use serde_json::Value;
+
 use super::{Change, Verdicts, broken};
 use crate::{
     api::RUN_ANNOTATION,
     workload::object::{annotation, name},
 };
 
-/// Runs and the epochs of their marks; a mark without a number is of the first.
-fn epochs(document: &serde_json::Value) -> BTreeMap<&str, u32> {
+/// Runs and the epochs of their marks, as they are written; a mark without a number is of the first.
+pub fn marks(document: &Value) -> impl Iterator<Item = (&str, &str)> {
     let marks = annotation(document, RUN_ANNOTATION).unwrap_or_default().split(',');
-    let pairs = marks.map(|mark| mark.rsplit_once('@').unwrap_or((mark, "1")));
-    pairs.filter_map(|(run, epoch)| Some((run, epoch.parse().ok()?))).collect()
+    marks.map(|mark| mark.rsplit_once('@').unwrap_or((mark, "1")))
+}
+
+fn epochs(document: &Value) -> BTreeMap<&str, u32> {
+    marks(document).filter_map(|(run, epoch)| Some((run, epoch.parse().ok()?))).collect()
 }
 
 pub fn judge(change: &Change) -> Verdicts {

@@ -94,9 +94,10 @@ impl Mirror {
             }
             RUN => {
                 let goes_back = change.after.and_then(|after| text(after, "/status/phase")) == Some("Aborting");
-                match goes_back {
-                    true => _ = self.going_back.entry((namespace, name)).or_insert(change.at),
-                    false => _ = self.going_back.remove(&(namespace, name)),
+                if goes_back {
+                    self.going_back.entry((namespace, name)).or_insert(change.at);
+                } else {
+                    self.going_back.remove(&(namespace, name));
                 }
             }
             ROLLOUT => {

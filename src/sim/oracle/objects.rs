@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::{
     Change, Verdicts, broken,
+    marks::marks,
     mirror::{Mirror, need},
 };
 use crate::{
@@ -137,16 +138,14 @@ fn restored(mirror: &Mirror, change: &Change, before: &Value) -> Option<Broken> 
     let pinned = mirror
         .all(SERVICE, space)
         .find(|service| label(service, ROLLOUT_LABEL).is_none() && pin(service).is_some() && is_marked(service, &runs));
-    let routes = [HTTP_ROUTE, GRPC_ROUTE].into_iter().flat_map(|kind| mirror.all(kind, space));
-    let routed = routes.into_iter().find(|route| is_marked(route, &runs));
+    let mut routes = [HTTP_ROUTE, GRPC_ROUTE].into_iter().flat_map(|kind| mirror.all(kind, space));
+    let routed = routes.find(|route| is_marked(route, &runs));
     let message =
         |kind: &str, left: &Value| format!("the finalizer goes while {kind} {} bears a run's mark", name(left));
     let left = pinned.map(|service| ("Service", service)).or(routed.map(|route| ("route", route)));
     left.and_then(|(kind, left)| broken("S11", message(kind, left)))
 }
 
-/// A mark is a run's name, or `<name>@<epoch>`; a route may bear several.
 fn is_marked(document: &Value, runs: &[&str]) -> bool {
-    let marks = annotation(document, RUN_ANNOTATION).unwrap_or_default();
-    marks.split(',').any(|mark| runs.contains(&mark.split('@').next().unwrap_or_default()))
+    marks(document).any(|(run, _)| runs.contains(&run))
 }
