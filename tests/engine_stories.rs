@@ -453,6 +453,28 @@ fn a_lost_record_ends_as_state_lost_with_everything_given_back() {
 }
 
 #[test]
+fn a_lost_record_is_made_again_only_once_every_route_that_it_is_to_restore_can_be_read() {
+    for deleting in [false, true] {
+        let mut model = Model::adopted(three_steps(), 2);
+        model.template("v2");
+        model.until("weight 10", 120, |model| model.share() == Percent::whole(10));
+        model.world.runs.clear();
+        model.world.rollout.deleting = deleting;
+        let known = std::mem::replace(&mut model.world.routes[1].state, Seen::Unknown("no answer".into()));
+        model.during(30, |model| model.world.runs.is_empty() && model.world.revisions["v2"].deployment.is_some());
+        let message = model.world.rollout.status.message.clone().unwrap_or_default();
+        assert!(message.contains("no answer"), "{message}");
+        model.world.routes[1].state = known;
+        if deleting {
+            model.until("finalizer gone", 120, |model| !model.world.rollout.has_finalizer);
+        } else {
+            model.until("end", 120, Model::ended);
+        }
+        model.assert_at_rest();
+    }
+}
+
+#[test]
 fn a_deleted_rollout_gives_everything_back_even_if_its_record_is_collected_first() {
     for (collected, seconds) in [(false, 20), (true, 20), (false, 110)] {
         let mut model = Model::adopted(three_steps(), 1);

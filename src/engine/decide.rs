@@ -1,8 +1,8 @@
 //! One decision: which of the few situations a Rollout is in, and the pass that belongs to it.
 
 use super::{
-    Action, Decision, Draft, RunView, RunWrite, World, active::Active, intent, project::Situation,
-    project::last_proven, record, records, rest, restore, retire, seal, start, stepping,
+    Action, Decision, Draft, RunView, RunWrite, World, active::Active, draft::ACTIVE_POLL_MILLIS, intent,
+    project::Situation, project::last_proven, record, records, rest, restore, retire, seal, start, stepping,
 };
 use crate::api::{Phase, Reason, RolloutRunStatus, RunOutcome, RunPhase, is_run_of, recorded_as, revision_of_run};
 
@@ -36,6 +36,11 @@ fn look(world: &World, draft: &mut Draft) -> Situation {
         return active(world, draft, run, true);
     }
     if let Some(run) = lost_run(world) {
+        // A record without a route would take away what that route still names.
+        if let Some(unread) = start::unread_route(world) {
+            draft.wake(ACTIVE_POLL_MILLIS);
+            return Situation::new(Phase::Progressing, Reason::ApiUnavailable, unread);
+        }
         if world.rollout.deleting {
             return active(world, draft, &run, false);
         }

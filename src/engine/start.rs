@@ -111,9 +111,13 @@ pub(super) fn stalled(problems: &[Refusal]) -> Situation {
 }
 
 fn unknown_input(world: &World) -> Option<String> {
-    let services = world.services.iter().filter_map(|service| why(&service.state));
-    let routes = world.routes.iter().filter_map(|route| why(&route.state));
-    services.chain(routes).chain(why(&world.source)).next()
+    let service = world.services.iter().find_map(|service| why(&service.state));
+    service.or_else(|| unread_route(world)).or_else(|| why(&world.source))
+}
+
+/// Why a managed route cannot be read; None: all can.
+pub(super) fn unread_route(world: &World) -> Option<String> {
+    world.routes.iter().find_map(|route| why(&route.state))
 }
 
 fn why<T>(seen: &Seen<T>) -> Option<String> {
