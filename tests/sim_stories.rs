@@ -5,6 +5,7 @@ use tidegate::{
     sim::{
         Deed, Habits, Simulation, World,
         scenario::{NAMESPACE, ROLLOUT_NAME, Shop, phase},
+        story::Story,
     },
 };
 
@@ -92,4 +93,19 @@ fn a_version_waits_while_the_budget_cannot_be_read_and_begins_when_it_can() {
     let done = simulation.run_until(begun + 60_000 + shop.longest(), |world| phase(world) == "Healthy");
     assert!(done, "{:?}", said(&simulation));
     assert_eq!(simulation.world.lock().oracle.offences, []);
+}
+
+#[test]
+fn an_autoscaler_scales_when_the_stories_say_and_nothing_is_lost() {
+    let scales = [
+        ("an autoscaler scales out in a step", "the autoscaler scales out while Stepping"),
+        ("an autoscaler scales in, and the version is taken back", "the autoscaler scales in while Stepping"),
+        ("an autoscaler scales out while a version is taken back", "the autoscaler scales out while Aborting"),
+    ];
+    let stories = Story::all();
+    for (name, situation) in scales {
+        let outcome = stories.iter().find(|story| story.name == name).expect("a story").run(&[]);
+        assert_eq!((outcome.offences.as_slice(), outcome.lost), (&[][..], 0), "{name}");
+        assert_eq!(outcome.situations.get(situation), Some(&1), "{name}: {:?}", outcome.situations);
+    }
 }

@@ -57,6 +57,8 @@ pub enum Event {
     Garbage,
     /// A GitOps tool writes back what it owns.
     Sync,
+    /// Autoscalers look.
+    Autoscale,
     /// A controller process starts.
     Start,
     /// A controller process is stopped, and goes on.

@@ -5,8 +5,10 @@
 mod admission;
 mod agenda;
 mod aimed;
+mod autoscaler;
 pub mod chance;
 mod clock;
+mod demand;
 mod draw;
 mod fleet;
 mod gateway;

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::{clock::Millis, leaders::LeaderDeed, server::Writer, world::World};
 use crate::{
     api::{ActionType, REVISION_LABEL, ROLLOUT_LABEL},
-    controller::{ACTION, DEPLOYMENT, GRPC_ROUTE, HTTP_ROUTE, Kind, ROLLOUT, RUN, SERVICE},
+    controller::{ACTION, DEPLOYMENT, GRPC_ROUTE, HPA, HTTP_ROUTE, Kind, ROLLOUT, RUN, SERVICE},
     workload::object::{self, label, text},
 };
 
@@ -83,6 +83,19 @@ pub enum Deed {
     ResetService {
         name: String,
     },
+    /// So many customers come, of a hundred that usually do.
+    Load {
+        percent: u32,
+    },
+    /// The Rollout gets a HorizontalPodAutoscaler, which scales in after this long.
+    Autoscale {
+        rollout: String,
+        most: u32,
+        patience: Millis,
+    },
+    RemoveAutoscaler {
+        rollout: String,
+    },
     /// A process of the controller is killed.
     Kill,
     /// The election has trouble.
@@ -120,7 +133,7 @@ impl Deed {
 pub type Owned = Vec<(Kind, Value)>;
 
 impl World {
-    fn person(&self, manager: &str) -> Writer {
+    pub(super) fn person(&self, manager: &str) -> Writer {
         Writer::new(manager, &self.clock.text())
     }
 
@@ -161,6 +174,9 @@ impl World {
                 }
             }
             Deed::ResetService { name } => self.write_back(SERVICE, &name, "kubectl-client-side-apply"),
+            Deed::Load { percent } => self.load(percent),
+            Deed::Autoscale { rollout, most, patience } => self.autoscale(&rollout, most, patience),
+            Deed::RemoveAutoscaler { rollout } => self.delete_one(HPA, &rollout),
             Deed::Leader(deed) => self.lead(&deed),
             Deed::When { phase, looks, then } => self.act_when(phase, looks, *then),
             Deed::Kill => self.killed.extend(self.processes.iter().rposition(Option::is_some)),

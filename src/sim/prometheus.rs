@@ -146,7 +146,7 @@ impl World {
         }
         let watched = EPOCH_SECONDS + i64::try_from(self.traffic.begun / 1_000).unwrap_or(0);
         let before = if meaning.is_stable { (watched.min(to) - from).max(0) } else { 0 };
-        let past = self.traffic.rate * before as f64 * self.past_part(meaning);
+        let past = self.traffic.usual * before as f64 * self.past_part(meaning);
         if before > 0 { Some(grown.unwrap_or(0.0) + past) } else { grown }
     }
 

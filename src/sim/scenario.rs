@@ -203,10 +203,7 @@ impl Shop {
         // The data plane hears of the last pods a moment later.
         let now = simulation.clock.now() + 2_000;
         simulation.run_until(now, |_| false);
-        {
-            let mut world = simulation.world.lock();
-            (world.traffic.rate, world.traffic.begun) = (self.requests_per_second, now);
-        }
+        simulation.world.lock().traffic.begin(now, self.requests_per_second);
         let status = rollout(&simulation.world.lock()).map(|rollout| rollout["status"].to_string());
         if is_open { Ok(()) } else { Err(status.unwrap_or_default()) }
     }

@@ -11,7 +11,7 @@ use super::{
     aimed,
     chance::Chance,
     clock::Millis,
-    draw,
+    demand, draw,
     habits::{Faults, Habits},
     link::Crash,
     mishaps::Places,
@@ -90,6 +90,7 @@ impl Schedule {
         let mut deeds = draw::deeds(&mut chance, TROUBLE);
         deeds.extend(aimed::deed(seed).map(|deed| (1_500, deed)));
         succession::draw(seed, &mut habits, &mut deeds);
+        demand::draw(seed, &mut deeds);
         deeds.sort_by_key(|(at, _)| *at);
         Self { seed, shop, habits, deeds, crashes: Vec::new(), heals: true }
     }
@@ -260,6 +261,7 @@ fn why(world: &World) -> String {
             }
         }
     }
+    open.extend(world.scaling_ahead());
     if let Some(service) = world.server.get(SERVICE, NAMESPACE, ROLLOUT_NAME) {
         let pin = service.pointer("/spec/selector").and_then(|selector| selector.get(REVISION_LABEL));
         if pin.is_some() || annotation(&service, RUN_ANNOTATION).is_some() {

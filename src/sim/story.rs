@@ -73,6 +73,7 @@ impl Story {
         let mut all = Self::releases();
         all.extend(Self::troubles());
         all.extend(Self::changes_of_the_leader());
+        all.extend(Self::of_an_autoscaler());
         all
     }
 
@@ -112,6 +113,20 @@ impl Story {
                 brief(),
                 vec![(1, deploy(2)), (12, ask(ActionType::PromoteFull))],
             ),
+        ]
+    }
+
+    /// An autoscaler, which looks 15 s after it came and then again, and other numbers of customers than usual.
+    fn of_an_autoscaler() -> Vec<Self> {
+        let scaled = |name, percent, mut deeds: Vec<(u64, Deed)>| {
+            let autoscale = Deed::Autoscale { rollout: rollout(), most: 9, patience: 0 };
+            deeds.splice(0..0, [(0, autoscale), (1, deploy(2)), (2, Deed::Load { percent })]);
+            Self::of(name, Shop { steps: vec![(10, 5), (50, 10)], ..brief() }, deeds)
+        };
+        vec![
+            scaled("an autoscaler scales out in a step", 200, vec![]),
+            scaled("an autoscaler scales in, and the version is taken back", 50, vec![(17, ask(ActionType::Abort))]),
+            scaled("an autoscaler scales out while a version is taken back", 200, vec![(13, ask(ActionType::Abort))]),
         ]
     }
 

@@ -53,7 +53,9 @@ pub struct Traffic {
     pub entries: Vec<Entry>,
     /// Requests a second, spread evenly over the entries.
     pub rate: f64,
-    /// From when on; before, there were as many all the time, and nobody watched.
+    /// As many usually.
+    pub usual: f64,
+    /// From when on; before, there were as many as usual all the time, and nobody watched.
     pub begun: Millis,
     pub counters: BTreeMap<Counter, Counted>,
     pub scraped: BTreeMap<Counter, Vec<Scrape>>,
@@ -74,6 +76,11 @@ pub struct Traffic {
 const LOST_KEPT: usize = 256;
 
 impl Traffic {
+    /// Customers come from now on.
+    pub fn begin(&mut self, now: Millis, rate: f64) {
+        (self.rate, self.usual, self.begun) = (rate, rate, now);
+    }
+
     pub fn forget_pod(&mut self, pod: &str) {
         self.counters.remove(&Counter::Pod(pod.to_owned()));
     }

@@ -152,10 +152,7 @@ impl Trial {
         simulation.start_controller();
         let is_open = simulation.run_until(OPENING, |world| self.status(world, "phase") == "Healthy");
         let now = simulation.clock.now();
-        {
-            let mut world = simulation.world.lock();
-            (world.traffic.rate, world.traffic.begun) = (self.requests_per_second, now);
-        }
+        simulation.world.lock().traffic.begin(now, self.requests_per_second);
         let message = self.status(&simulation.world.lock(), "message");
         if is_open { Ok(simulation) } else { Err(message) }
     }

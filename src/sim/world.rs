@@ -7,6 +7,7 @@ use std::{
 
 use super::{
     agenda::{Agenda, Event},
+    autoscaler::Autoscaling,
     chance::Chance,
     clock::{Clock, Millis, Process},
     fleet::Ears,
@@ -56,6 +57,7 @@ pub struct World {
     pub pods: Pods,
     pub gateway: Gateway,
     pub traffic: Traffic,
+    pub(super) autoscaling: Autoscaling,
     pub scrape_seconds: i64,
     pub prometheus_away: bool,
     pub prometheus_partial: bool,
@@ -101,6 +103,7 @@ impl World {
             pods: Pods::default(),
             gateway: Gateway::default(),
             traffic: Traffic::default(),
+            autoscaling: Autoscaling::default(),
             scrape_seconds: 5,
             prometheus_away: false,
             prometheus_partial: false,
@@ -223,6 +226,7 @@ impl World {
                 self.gitops_sync();
                 self.plan(self.habits.gitops, Event::Sync);
             }
+            Event::Autoscale => self.autoscalers_look(),
             Event::Person { deed } => {
                 if !matches!(deed, Deed::When { .. }) {
                     self.note_deed(deed);
@@ -270,7 +274,7 @@ impl World {
         }
     }
 
-    /// Trouble is over: no more faults, every version is sound, and whoever was asked to wait is let go.
+    /// Trouble is over: no more faults, every version is sound, and whoever waits or was asked to is let go.
     pub fn heal(&mut self, habits: Habits) {
         self.set_habits(habits);
         let images: Vec<String> = self.pods.behaviours.keys().cloned().collect();
@@ -283,6 +287,7 @@ impl World {
         self.act(Deed::Prometheus { away: false });
         self.act(Deed::Partial { now: false });
         self.act(Deed::Gateway { silent: false });
+        self.autoscaling.is_over = true;
         self.act(Deed::Pause { rollout: rollout.clone(), paused: false });
         self.act(Deed::Ask { rollout, kind: ActionType::Resume });
         self.after_commits();
