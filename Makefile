@@ -75,10 +75,9 @@ outages: $(LAB) ## API server, etcd and Prometheus taken away in mid-run; a lab 
 	$(CARGO) test --locked --test outages --no-run
 	$(LAB) run -- $(CARGO) test --offline --locked --test outages -- --test-threads 1 --nocapture
 
-bench-idle: $(LAB) ## 500 Rollouts at rest: the controller's memory, and no write in a minute
-	$(CARGO) build --locked --release --bin tidegate
+bench-idle: $(LAB) musl ## 500 Rollouts at rest: the memory of the image's binary, and no write in a minute
 	$(CARGO) test --locked --test lab --no-run
-	IDLE_ROLLOUTS=500 IDLE_SECONDS=60 IDLE_MOST_MB=48 IDLE_BIN=$${CARGO_TARGET_DIR:-$(CURDIR)/target}/release/tidegate $(LAB) run -- $(CARGO) test --offline --locked --test lab -- --nocapture idle::a_restart
+	IDLE_ROLLOUTS=500 IDLE_SECONDS=60 IDLE_MOST_MB=48 IDLE_BIN=$(TOOLS)/musl/$(MUSL)/dist/tidegate $(LAB) run -- $(CARGO) test --offline --locked --test lab -- --nocapture idle::a_restart
 
 bench-verdicts: ## What the verdicts promise, on 2000 simulated hours of each of 50 cells
 	@echo "make bench-verdicts: under a minute, once the optimised build of about 10 min is there"

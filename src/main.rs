@@ -4,11 +4,9 @@
 
 use std::process::ExitCode;
 
-/// Gives back what a restart with hundreds of Rollouts has used; musl's own allocator has one lock for all threads.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
-#[tokio::main]
+// Passes wait for the API server most of the time: two threads carry hundreds of Rollouts, and memory does not grow with the
+// node's processors.
+#[tokio::main(worker_threads = 2)]
 async fn main() -> ExitCode {
     tidegate::cli::main().await
 }

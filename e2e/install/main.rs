@@ -16,10 +16,10 @@ use kube::api::{Patch, PatchParams, PropagationPolicy};
 use serde_json::{Value, json};
 use support::{
     Application, Space,
-    audit::decisions,
+    audit::{Decision, decisions},
     space::{client_of, lab},
 };
-use tidegate::controller::{DEPLOYMENT, Kind, NAMESPACE, POD, ROLLOUT};
+use tidegate::controller::{DEPLOYMENT, Kind, METRICS_PROVIDER, NAMESPACE, POD, ROLLOUT};
 
 const SYSTEM: &str = "tidegate-system";
 const CRD: Kind = Kind {
@@ -137,6 +137,34 @@ async fn only_an_approver_opens_a_gate(space: &Space, app: &mut Application) {
     app.steps = steps;
 }
 
+/// A Secret that `providerSecrets` names is read with the rights that the chart gives: a threshold that holds lets the release
+/// through, which an answer that is missing would not.
+async fn a_metrics_server_is_asked_with_its_secret(system: &Space, shop: &Space, app: &mut Application) {
+    let secret = json!({
+        "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "metrics-token"}, "stringData": {"token": "lab"},
+    });
+    system.apply_as("lab", true, SECRET, secret).await.expect("a Secret");
+    let provider = json!({
+        "apiVersion": "tidegate.io/v1alpha1", "kind": "MetricsProvider", "metadata": {"name": "guarded"},
+        "spec": {
+            "address": lab("TIDEGATE_LAB_PROMETHEUS"), "allowAddresses": ["Loopback"], "scrapeInterval": "2s",
+            "auth": {"bearer": {"secretName": "metrics-token", "key": "token"}},
+        },
+    });
+    shop.apply_as("lab", true, METRICS_PROVIDER, provider).await.expect("a MetricsProvider");
+    let threshold = json!({"query": "vector(1)", "success": ">= 1", "interval": "1s"});
+    (app.metrics, app.provider) = (json!([{"name": "one", "threshold": threshold}]), Some("guarded".into()));
+    promoted(shop, app, "judged").await;
+    let run = shop.newest_run(&app.name).await.unwrap_or_default();
+    assert!(run["status"]["evidence"]["metrics"]["one"].is_object(), "{run}");
+    let asked = decisions(&format!("system:serviceaccount:{SYSTEM}:tidegate"));
+    let read: Vec<_> = asked.iter().filter(|asked| asked.resource == "secrets").collect();
+    let is_it =
+        |asked: &&Decision| (asked.verb.as_str(), asked.name.as_str(), asked.code) == ("get", "metrics-token", 200);
+    assert!(!read.is_empty() && read.iter().all(is_it), "{read:#?}");
+    (app.metrics, app.provider) = (json!([]), None);
+}
+
 /// What the API server says to an administrator who writes a record; None: it takes it.
 async fn refusal_of_a_record(space: &Space, rollout: &str) -> Option<String> {
     let params = PatchParams { dry_run: true, ..PatchParams::default() };
@@ -176,7 +204,12 @@ async fn a_release_is_installed_upgraded_and_taken_away() {
         SYSTEM,
         "upgrade",
         chart,
-        &["--set", "log.level=debug", "--set", "admission.excludedApprovers={release-*}"],
+        &[
+            "--set",
+            "log.level=debug",
+            "--set",
+            "admission.excludedApprovers={release-*},providerSecrets={metrics-token}",
+        ],
     );
     assert_eq!(short_names(&system).await, json!(["tga"]), "an upgrade brings the CRDs");
     for secret in system.list(SECRET).await.iter().filter(|secret| secret["type"] == "helm.sh/release.v1") {
@@ -188,6 +221,7 @@ async fn a_release_is_installed_upgraded_and_taken_away() {
     shop.until_healthy(&app.name, 60).await;
     promoted(&shop, &mut app, "v2").await;
     only_an_approver_opens_a_gate(&shop, &mut app).await;
+    a_metrics_server_is_asked_with_its_secret(&system, &shop, &mut app).await;
     let refusal = refusal_of_a_record(&shop, &app.name).await.unwrap_or_default();
     assert!(
         refusal.contains("only the controller, system:serviceaccount:tidegate-system:tidegate, writes"),

@@ -3,7 +3,7 @@
 //! It deliberately does not retry a write: kube's own policy would repeat it for minutes, and a write that timed out has an
 //! unknown result that only a new look can tell. A read is tried again within the limit of one request. It keeps no cache:
 //! reads without a resourceVersion are consistent.
-//! All that it remembers is which optional kinds are not served.
+//! All that it remembers is which optional kinds are not served, and the last list of Rollouts for those who wait for one.
 
 use std::{
     sync::Arc,
@@ -19,11 +19,13 @@ use kube::{
 };
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use tokio::time::error::Elapsed;
 
 use super::{
     Cluster, ClusterError, Kind, Metrics, Patch, ROLLOUT, Unserved, WriteSite,
     listed::{Claims, Listed, PAGE, typed},
     retry,
+    shared::Shared,
 };
 use crate::api::FIELD_MANAGER;
 
@@ -38,6 +40,7 @@ pub struct Live {
     limit: Duration,
     metrics: Arc<Metrics>,
     unserved: Arc<Unserved>,
+    rollouts: Arc<Shared>,
 }
 
 /// Why there is no document.
@@ -55,6 +58,12 @@ impl Answer {
     }
 }
 
+impl From<Elapsed> for Answer {
+    fn from(_: Elapsed) -> Self {
+        Self::Lost("lists of the same kind were not answered in time".into())
+    }
+}
+
 impl Live {
     /// A cluster that never repeats a request by itself.
     pub fn new(config: Config, metrics: Arc<Metrics>) -> Result<Self, kube::Error> {
@@ -64,7 +73,13 @@ impl Live {
     /// The same with a limit of its own for each request, and connections of its own.
     pub fn with_limit(mut config: Config, metrics: Arc<Metrics>, limit: Duration) -> Result<Self, kube::Error> {
         config.default_retry = false;
-        Ok(Self { client: Client::try_from(config)?, limit, metrics, unserved: Arc::default() })
+        Ok(Self {
+            client: Client::try_from(config)?,
+            limit,
+            metrics,
+            unserved: Arc::default(),
+            rollouts: Arc::default(),
+        })
     }
 
     async fn send<T: DeserializeOwned>(
@@ -99,6 +114,12 @@ impl Live {
                 None => return Err(answer),
             }
         }
+    }
+
+    /// The Rollouts of a namespace, read once for all passes that ask.
+    async fn shared_claims(&self, params: ListParams, namespace: &str) -> Result<Vec<Value>, Answer> {
+        let list = self.rollouts.list(namespace, self.limit, self.claims(params, namespace));
+        list.await.map(|documents| documents.to_vec())
     }
 
     /// The Rollouts of a namespace, page by page.
@@ -144,7 +165,7 @@ impl Cluster for Live {
         }
         let params = if selector.is_empty() { ListParams::default() } else { ListParams::default().labels(selector) };
         let listed = match kind {
-            ROLLOUT => self.claims(params, namespace).await,
+            ROLLOUT if selector.is_empty() => self.shared_claims(params, namespace).await,
             _ => self.read(|| Request::new(path(kind, namespace)).list(&params)).await.map(Listed::documents),
         };
         match listed {

@@ -34,6 +34,7 @@ mod run;
 mod runtime;
 mod serve;
 mod settle;
+mod shared;
 mod shipped;
 mod standstill;
 #[cfg(test)]

@@ -24,6 +24,9 @@ use super::{
 };
 use crate::api::ROLLOUT_LABEL;
 
+/// Objects in one answer of a first list: it stands in memory whole, for each kind.
+const WATCH_PAGE: u32 = 50;
+
 /// Foreign and own objects, and whether only those with our label matter.
 const OBJECTS: [(Kind, bool); 11] = [
     (POD, true),
@@ -165,7 +168,7 @@ impl Triggers {
     where
         K: Resource + Clone + serde::de::DeserializeOwned + std::fmt::Debug + Send + 'static,
     {
-        let config = watcher::Config::default();
+        let config = watcher::Config::default().page_size(WATCH_PAGE);
         let config = if labelled { config.labels(ROLLOUT_LABEL) } else { config };
         let (metrics, mut failing) = (self.metrics.clone(), false);
         let said = move |event: Result<watcher::Event<K>, watcher::Error>| {

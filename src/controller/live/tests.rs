@@ -14,7 +14,7 @@ fn status(code: u16, reason: &str, name: &str) -> Answer {
 
 fn live(server: axum::Router) -> Live {
     let client = Client::new(server, "shop");
-    Live { client, limit: REQUEST_LIMIT, metrics: Arc::default(), unserved: Arc::default() }
+    Live { client, limit: REQUEST_LIMIT, metrics: Arc::default(), unserved: Arc::default(), rollouts: Arc::default() }
 }
 
 /// An API server that gives these answers one after the other, and then a Service; how often it was asked.
