@@ -31,6 +31,14 @@ pub fn shop(chance: &mut Chance, seed: u64) -> Shop {
     }
 }
 
+/// What people lift where there are freeze windows: in half of those schedules one.
+pub fn lifts(seed: u64, shop: &Shop, within: Millis) -> Option<(Millis, Deed)> {
+    let mut chance = Chance::new(seed.rotate_left(16));
+    let lifts = shop.freeze_seconds > 0 && chance.below(2) == 0;
+    let lift = Deed::Ask { rollout: ROLLOUT_NAME.into(), kind: ActionType::Override };
+    lifts.then(|| (chance.below(within), lift))
+}
+
 /// Fault rates vary by seed, and many are 0: a cluster in which everything fails at once reaches little (swarm testing,
 /// Groce et al.).
 pub fn habits(chance: &mut Chance) -> Habits {

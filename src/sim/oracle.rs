@@ -5,6 +5,7 @@
 
 mod accepted;
 mod blind;
+mod freezes;
 mod held;
 mod marks;
 mod mirror;

@@ -91,6 +91,7 @@ impl Schedule {
         deeds.extend(aimed::deed(seed).map(|deed| (1_500, deed)));
         succession::draw(seed, &mut habits, &mut deeds);
         demand::draw(seed, &mut deeds);
+        deeds.extend(draw::lifts(seed, &shop, TROUBLE));
         deeds.sort_by_key(|(at, _)| *at);
         Self { seed, shop, habits, deeds, crashes: Vec::new(), heals: true }
     }

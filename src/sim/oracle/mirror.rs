@@ -8,8 +8,8 @@ use super::{Change, accepted::Accepted};
 use crate::{
     api::{PROVEN_ANNOTATION, REVISION_LABEL, ROLLOUT_LABEL},
     controller::{
-        CONTROLLER_REVISION, DEPLOYMENT, ENDPOINT_SLICE, GRPC_ROUTE, HTTP_ROUTE, Kind, ROLLOUT, RUN, SERVICE,
-        SERVICE_NAME_LABEL,
+        ACTION, CONTROLLER_REVISION, DEPLOYMENT, ENDPOINT_SLICE, GRPC_ROUTE, HTTP_ROUTE, Kind, ROLLOUT, ROLLOUT_POLICY,
+        RUN, SERVICE, SERVICE_NAME_LABEL,
     },
     sim::clock::Millis,
     workload::object::{annotation, is_terminating, items, label, name, namespace, number, text},
@@ -18,8 +18,18 @@ use crate::{
 /// How old a read may be on which a write rests.
 const FRESH: Millis = 5_000;
 
-const KEPT: [Kind; 8] =
-    [ROLLOUT, RUN, SERVICE, DEPLOYMENT, CONTROLLER_REVISION, ENDPOINT_SLICE, HTTP_ROUTE, GRPC_ROUTE];
+const KEPT: [Kind; 10] = [
+    ROLLOUT,
+    ROLLOUT_POLICY,
+    RUN,
+    ACTION,
+    SERVICE,
+    DEPLOYMENT,
+    CONTROLLER_REVISION,
+    ENDPOINT_SLICE,
+    HTTP_ROUTE,
+    GRPC_ROUTE,
+];
 
 /// The documents, and the numbers of the last seconds.
 #[derive(Debug, Default)]

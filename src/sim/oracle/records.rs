@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{Change, Verdicts, broken, mirror::Mirror};
+use super::{Change, Verdicts, broken, freezes, mirror::Mirror};
 use crate::{
     api::{RolloutRunSpec, RolloutRunStatus, RunPhase},
     engine::Broken,
@@ -15,7 +15,9 @@ const CREDIT_SLACK: Millis = 11_000;
 
 pub fn run(mirror: &Mirror, change: &Change) -> Verdicts {
     let Some(after) = change.after else { return Verdicts::new() };
-    let Some(before) = change.before else { return vec![one_at_a_time(mirror, after)] };
+    let Some(before) = change.before else {
+        return vec![one_at_a_time(mirror, after), freezes::starts(mirror, change)];
+    };
     let read = |document: &Value| serde_json::from_value::<RolloutRunStatus>(document["status"].clone()).ok();
     let Some(now) = read(after) else { return Verdicts::new() };
     let Some(then) = read(before) else { return vec![first(&now, name(after))] };
@@ -26,6 +28,7 @@ pub fn run(mirror: &Mirror, change: &Change) -> Verdicts {
         evidence(spec.as_ref(), &then, &now, name(after)),
         time(mirror, change, &then, &now),
         epochs(&then, &now, name(after)),
+        freezes::goes_on(mirror, change, spec.as_ref(), (&then, &now)),
     ]
 }
 
