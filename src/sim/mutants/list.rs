@@ -12,6 +12,7 @@ pub fn all() -> Vec<Mutant> {
 fn traffic() -> Vec<Mutant> {
     vec![
         Mutant::seeing(1, "every revision looks ready", see::all_ready),
+        Mutant::seeing(1, "the pods behind a revision's Service look ready", see::served_ready),
         Mutant::seeing(2, "the Services look flipped before they are", see::flipped),
         Mutant::deciding(3, "an abort leaves the canary 5 %", decide::five_stay),
         Mutant::deciding(4, "the canary's pods go before its traffic", decide::canary_goes_first),
@@ -74,5 +75,6 @@ fn evidence() -> Vec<Mutant> {
         Mutant::seeing(51, "the progress deadline runs during a pause", see::deadline_runs),
         Mutant::writing(53, "another version of the controller reads another template", Lapse::AddsDefaults),
         Mutant::writing(54, "endpoints are those of a watch that has died", Lapse::DeadWatch),
+        Mutant::seeing(55, "a freeze window that is open is not seen", see::no_freezes),
     ]
 }

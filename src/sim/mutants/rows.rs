@@ -5,7 +5,7 @@ pub const fn sources(row: usize) -> &'static str {
     SOURCES[row - 1]
 }
 
-const SOURCES: [&str; 54] = [
+const SOURCES: [&str; 55] = [
     "AR#1190",
     "AR#2235",
     "AR#4841",
@@ -60,6 +60,8 @@ const SOURCES: [&str; 54] = [
     "FL#1450, FL#738",
     "AR#4696, AR#1367",
     "AR#829",
+    // Of law S17, and of no report: the tools whose reports these are know no freeze.
+    "-",
 ];
 
 /// Rows that cannot apply, and why.

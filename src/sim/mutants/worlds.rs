@@ -51,6 +51,12 @@ pub(super) fn all_ready(world: &mut World) {
     ready(world, |_| true);
 }
 
+pub(super) fn served_ready(world: &mut World) {
+    for view in world.revisions.values_mut() {
+        view.services.values_mut().for_each(|ready| *ready = PLENTY);
+    }
+}
+
 pub(super) fn baseline_ready(world: &mut World) {
     ready(world, is_baseline);
 }
@@ -149,6 +155,10 @@ fn judge(world: &mut World, to: Judgement, is_meant: impl Fn(Judgement, Reason) 
     {
         evidence.verdict.judgement = to;
     }
+}
+
+pub(super) fn no_freezes(world: &mut World) {
+    world.guardrails.freezes.clear();
 }
 
 const HOLD: Judgement = Judgement::Undecided { hold: true };
