@@ -55,7 +55,7 @@ fn every_schedule_keeps_the_laws_and_comes_to_rest() {
     let comes_up = |(begin, end): &(&str, &str)| -> u64 {
         let is_it = |found: &&String| match found.strip_prefix(begin) {
             // The whole word: a leader that is paused is no pause of a run.
-            Some(rest) => (rest.is_empty() || rest.starts_with(' ')) && rest.ends_with(end),
+            Some(rest) => (rest.is_empty() || rest.starts_with([' ', '('])) && rest.ends_with(end),
             None => false,
         };
         situations.iter().filter(|(found, _)| is_it(found)).map(|(_, times)| times).sum()
