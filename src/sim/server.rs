@@ -225,7 +225,7 @@ impl ApiServer {
         let mut proposed = document.clone();
         let metadata = defaults::members(&mut proposed, "metadata");
         if metadata.get("resourceVersion").and_then(Value::as_str).is_none_or(str::is_empty) {
-            if rules::needs_version(kind) {
+            if rules::needs_version(kind, subresource) {
                 return Err(
                     target.refused("metadata.resourceVersion: Invalid value: 0: must be specified for an update")
                 );

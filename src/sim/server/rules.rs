@@ -51,9 +51,9 @@ pub fn has_scale(kind: Kind) -> bool {
     kind == DEPLOYMENT || kind == ROLLOUT || kind.kind == "ReplicaSet"
 }
 
-/// A PUT of it needs a resourceVersion.
-pub fn needs_version(kind: Kind) -> bool {
-    is_custom(kind)
+/// A PUT of it needs a resourceVersion. One of its Scale never does: without one it overwrites.
+pub fn needs_version(kind: Kind, subresource: &str) -> bool {
+    is_custom(kind) && subresource != "scale"
 }
 
 /// What a write by this subresource cannot change, and so cannot own.

@@ -112,6 +112,18 @@ fn a_scale_takes_the_replicas_and_leaves_the_rest() {
 }
 
 #[test]
+fn a_scale_without_a_version_overwrites_and_its_object_without_one_is_refused() {
+    let mut server = ApiServer::default();
+    let mut rollout = server.create(&us(), ROLLOUT, "shop", &super::rollout(), false).unwrap().as_ref().clone();
+    let scale = json!({"apiVersion": "autoscaling/v1", "kind": "Scale", "metadata": {"name": "checkout"}, "spec": {"replicas": 7}});
+    server.replace(&us(), ROLLOUT, "shop", "checkout", "scale", &scale).unwrap();
+    assert_eq!(read(&server, ROLLOUT, "checkout")["spec"]["replicas"], 7);
+    rollout["metadata"]["resourceVersion"] = Value::Null;
+    let refused = server.replace(&us(), ROLLOUT, "shop", "checkout", "", &rollout);
+    assert_eq!(super::said(refused), Said::Refused);
+}
+
+#[test]
 fn replicas_that_are_scaled_to_zero_belong_to_nobody() {
     let mut server = ApiServer::default();
     let flux = Writer::new("flux", NOW);
