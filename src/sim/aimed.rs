@@ -3,6 +3,7 @@
 
 use super::{
     chance::Chance,
+    clock::Millis,
     people::Deed,
     scenario::{IMAGES, ROLLOUT_NAME, ROUTE_NAME},
 };
@@ -10,11 +11,18 @@ use crate::api::ActionType;
 
 /// Makes another stream of a seed, so that everything else in its schedule is as it was.
 const STREAM: u64 = 0x5DEE_CE66_D1CE_4E5B;
+/// When a schedule begins to wait for a phase.
+const FROM: Millis = 1_500;
 /// Looks at the phase that is waited for: as long as a schedule's trouble.
 const LOOKS: u32 = 230;
 
+/// Something that is done once a run has come to this phase.
+pub fn when(phase: &'static str, then: Deed) -> (Millis, Deed) {
+    (FROM, Deed::When { phase, looks: LOOKS, then: Box::new(then) })
+}
+
 /// In half of the schedules one thing.
-pub fn deed(seed: u64) -> Option<Deed> {
+pub fn deed(seed: u64) -> Option<(Millis, Deed)> {
     let mut chance = Chance::new(seed ^ STREAM);
     if chance.below(2) == 0 {
         return None;
@@ -36,5 +44,5 @@ pub fn deed(seed: u64) -> Option<Deed> {
         10 => Deed::Prometheus { away: true },
         _ => Deed::Gateway { silent: true },
     };
-    Some(Deed::When { phase, looks: LOOKS, then: Box::new(then) })
+    Some(when(phase, then))
 }

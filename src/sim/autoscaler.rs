@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use super::{agenda::Event, clock::Millis, world::World};
 use crate::{
-    controller::{HPA, ROLLOUT, RUN},
+    controller::{HPA, POD, ROLLOUT, RUN},
     workload::object::{self, is_terminating, items, name, number, text},
 };
 
@@ -85,8 +85,8 @@ impl World {
     /// A person gives the Rollout an autoscaler, to which its pods are right for the usual load.
     pub(super) fn autoscale(&mut self, rollout: &str, most: u32, patience: Millis) {
         let Some(found) = self.server.get(ROLLOUT, &self.namespace, rollout) else { return };
-        let pods = number(&found, "/spec/replicas").unwrap_or(1).max(1) as f64;
-        let milli_per_pod = (1_000.0 * self.traffic.usual / pods).ceil().max(1.0) as u64;
+        let pods = replicas(&found).max(1);
+        let milli_per_pod = (1_000.0 * self.traffic.usual / f64::from(pods)).ceil().max(1.0) as u64;
         let document = document(rollout, &self.namespace, most, patience, milli_per_pod);
         let writer = self.person("kubectl");
         // One that is there already stays as it is.
@@ -106,8 +106,7 @@ impl World {
     }
 
     fn autoscaler_looks(&mut self, hpa: &Arc<Value>) {
-        let Some((rollout, wants)) = self.load_asks(hpa) else { return };
-        let has = replicas(&rollout);
+        let Some((rollout, has, wants)) = self.load_asks(hpa) else { return };
         let patience = number(hpa, "/spec/behavior/scaleDown/stabilizationWindowSeconds").unwrap_or(300);
         let patience = 1_000 * u64::try_from(patience).unwrap_or(0);
         let steadied = self.autoscaling.steadied(self.clock.now(), patience, has, wants);
@@ -127,18 +126,18 @@ impl World {
         self.after_commits();
     }
 
-    /// An autoscaler's Rollout, and the pods that the load asks for. None: there is nothing to go by, or it is scaled to 0.
-    fn load_asks(&self, hpa: &Value) -> Option<(Arc<Value>, u32)> {
+    /// An autoscaler's Rollout, its pods, and those that the load asks for. None: there is nothing to go by, or it is scaled to 0.
+    fn load_asks(&self, hpa: &Value) -> Option<(Arc<Value>, u32, u32)> {
         let rollout = self.server.get(ROLLOUT, &self.namespace, text(hpa, "/spec/scaleTargetRef/name")?)?;
         let selector = text(&rollout, "/status/selector")?;
-        let pods = self.server.list(crate::controller::POD, &self.namespace, selector);
+        let pods = self.server.list(POD, &self.namespace, selector);
         let shown = pods.iter().filter(|pod| !is_terminating(pod)).count();
         let has = replicas(&rollout);
         if has == 0 || shown == 0 {
             return None;
         }
         let wants = pods_for(self.traffic.rate, each(hpa)?, shown, has);
-        Some((rollout, wants))
+        Some((rollout, has, wants))
     }
 
     fn scale(&mut self, rollout: &Value, replicas: u32) {
@@ -173,8 +172,8 @@ impl World {
     pub(super) fn scaling_ahead(&self) -> Option<String> {
         let all = self.server.list(HPA, &self.namespace, "");
         all.iter().find_map(|hpa| {
-            let (rollout, wants) = self.load_asks(hpa)?;
-            let (has, wants) = (replicas(&rollout), bounded(hpa, replicas(&rollout), wants));
+            let (_, has, wants) = self.load_asks(hpa)?;
+            let wants = bounded(hpa, has, wants);
             (has != wants).then(|| format!("HorizontalPodAutoscaler {} wants {wants} pods, not {has}", name(hpa)))
         })
     }

@@ -1,13 +1,11 @@
 //! An autoscaler in some schedules, and customers who come in other numbers than usual.
 
-use super::{chance::Chance, clock::Millis, people::Deed, scenario::ROLLOUT_NAME};
+use super::{aimed, chance::Chance, clock::Millis, people::Deed, scenario::ROLLOUT_NAME};
 
 /// Makes another stream of a seed, so that everything else in its schedule is as it was.
 const STREAM: u64 = 0x2545_F491_4F6C_DD1D;
 /// Within this it all happens.
 const WITHIN: Millis = 60_000;
-/// Looks at the phase that is waited for: as long as a schedule's trouble.
-const LOOKS: u32 = 230;
 
 /// In one of five schedules there is an autoscaler: from the beginning, or from some moment on; some are taken away again.
 pub fn draw(seed: u64, deeds: &mut Vec<(Millis, Deed)>) {
@@ -26,8 +24,7 @@ pub fn draw(seed: u64, deeds: &mut Vec<(Millis, Deed)>) {
     }
     if chance.below(2) == 0 {
         let phase = chance.pick(&["Soaking", "Finishing", "Aborting", "Aborting"]);
-        let then = Box::new(load(&mut chance));
-        deeds.push((1_500, Deed::When { phase, looks: LOOKS, then }));
+        deeds.push(aimed::when(phase, load(&mut chance)));
     }
 }
 

@@ -22,6 +22,8 @@ pub const NEIGHBOUR: &str = "cart";
 pub const ROUTE_NAME: &str = "checkout-route";
 /// The versions that there are.
 pub const IMAGES: [&str; 3] = ["shop:1", "shop:2", "shop:3"];
+/// When windows of the simulator's RolloutPolicy open.
+pub const EACH_MINUTE: &str = "* * * * *";
 /// Time to adopt the first version.
 const OPENING: Millis = 120_000;
 
@@ -96,7 +98,7 @@ impl Shop {
         }
         if self.freeze_seconds > 0 {
             let window = json!({
-                "name": "each-minute", "schedule": "* * * * *", "duration": format!("{}s", self.freeze_seconds),
+                "name": "each-minute", "schedule": EACH_MINUTE, "duration": format!("{}s", self.freeze_seconds),
             });
             documents.push((ROLLOUT_POLICY, policy("calm", json!({"freezeWindows": [window]}))));
         }

@@ -88,7 +88,7 @@ impl Schedule {
         let mut chance = Chance::new(seed);
         let (shop, mut habits) = (draw::shop(&mut chance, seed), draw::habits(&mut chance));
         let mut deeds = draw::deeds(&mut chance, TROUBLE);
-        deeds.extend(aimed::deed(seed).map(|deed| (1_500, deed)));
+        deeds.extend(aimed::deed(seed));
         succession::draw(seed, &mut habits, &mut deeds);
         demand::draw(seed, &mut deeds);
         deeds.extend(draw::lifts(seed, &shop, TROUBLE));

@@ -10,13 +10,15 @@ use crate::{
     api::{RolloutRunSpec, RolloutRunStatus, RunPhase, Span},
     controller::{ACTION, GRPC_ROUTE, HTTP_ROUTE, ROLLOUT_POLICY, SERVICE},
     engine::Broken,
-    sim::clock::{EPOCH_SECONDS, Millis},
+    sim::{
+        clock::{EPOCH_SECONDS, Millis},
+        scenario::EACH_MINUTE,
+    },
     workload::object::{items, name, namespace, text},
 };
 
 /// How old that may be on which a write rests: a process that is stopped for less than its renew deadline goes on with what it knew.
 const KNOWN_FOR: Millis = 12_000;
-const EACH_MINUTE: &str = "* * * * *";
 const MINUTE: Millis = 60_000;
 
 /// A window that has been open for longer than the age of anything that a write rests on.
